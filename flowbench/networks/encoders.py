@@ -1,0 +1,103 @@
+"""The feature and context encoders of RAFT (arXiv 2003.12039, appendix), which DEQ-Flow shares. Output at 1/8 resolution."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Literal["instance", "batch", "none"]
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation without parameters or running statistics.
+
+    As a group norm with one channel a group, which is several times faster than PyTorch's instance norm in channels-last.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.group_norm(x, x.shape[1])
+
+
+def _norm(kind: Norm, channels: int) -> nn.Module:
+    return {"instance": InstanceNorm, "batch": lambda: nn.BatchNorm2d(channels), "none": nn.Identity}[kind]()
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions; a ReLU follows the second, too, before the sum."""
+
+    def __init__(self, inputs: int, outputs: int, *, norm: Norm, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm1 = _norm(norm, outputs)
+        self.norm2 = _norm(norm, outputs)
+        self.downsample = _skip(inputs, outputs, norm=norm, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(self.conv1(x)).relu_()
+        y = self.norm2(self.conv2(y)).relu_()
+        return (self.downsample(x) + y).relu_()
+
+
+class BottleneckBlock(nn.Module):
+    """1x1, 3x3 with the stride, 1x1, at a quarter of the width."""
+
+    def __init__(self, inputs: int, outputs: int, *, norm: Norm, stride: int) -> None:
+        super().__init__()
+        narrow = outputs // 4
+        self.conv1 = nn.Conv2d(inputs, narrow, 1)
+        self.conv2 = nn.Conv2d(narrow, narrow, 3, stride=stride, padding=1)
+        self.conv3 = nn.Conv2d(narrow, outputs, 1)
+        self.norm1 = _norm(norm, narrow)
+        self.norm2 = _norm(norm, narrow)
+        self.norm3 = _norm(norm, outputs)
+        self.downsample = _skip(inputs, outputs, norm=norm, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(self.conv1(x)).relu_()
+        y = self.norm2(self.conv2(y)).relu_()
+        y = self.norm3(self.conv3(y)).relu_()
+        return (self.downsample(x) + y).relu_()
+
+
+def _skip(inputs: int, outputs: int, *, norm: Norm, stride: int) -> nn.Module:
+    if stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride), _norm(norm, outputs))
+
+
+class Encoder(nn.Module):
+    """Stem, three stages of two blocks, and a 1x1 convolution: (B, 3, H, W) -> (B, outputs, H/8, W/8)."""
+
+    def __init__(
+        self,
+        *,
+        outputs: int,
+        norm: Norm,
+        block: type[ResidualBlock] | type[BottleneckBlock] = ResidualBlock,
+        stem: int = 64,
+        stages: tuple[int, int, int] = (64, 96, 128),
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3)
+        self.norm1 = _norm(norm, stem)
+        widths = (stem, *stages)
+        for number, stride in enumerate((1, 2, 2), start=1):
+            inputs, width = widths[number - 1], widths[number]
+            stage = nn.Sequential(
+                block(inputs, width, norm=norm, stride=stride), block(width, width, norm=norm, stride=1)
+            )
+            self.add_module(f"layer{number}", stage)
+        self.conv2 = nn.Conv2d(stages[-1], outputs, 1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.norm1(self.conv1(image)).relu_()
+        return self.conv2(self.layer3(self.layer2(self.layer1(x))))

@@ -1,0 +1,181 @@
+"""Correlation of two feature maps, looked up in windows around moving coordinates (RAFT, arXiv 2003.12039, section 3.2).
+
+The value at (i, j) is <f1_i, f2_j> / sqrt(C); level l of the pyramid pools f2 by 2^l. Both implementations gather whole
+integer windows and blend them once, because all (2r+1)^2 samples of a window share one fractional offset. They differ only
+in where the integer windows come from: `AllPairsCorrelation` computes every inner product once a pair, O((HW)^2) memory;
+`OnDemandCorrelation` computes the inner products that a look-up asks for, O(HW) memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowbench.errors import FlowBenchError
+from flowbench.ops.windows import gather_rows, window_products
+
+CorrelationKind = Literal["all_pairs", "on_demand"]
+
+
+class Correlation(Protocol):
+    def lookup(self, coords: Tensor) -> Tensor:
+        """Windows around coords.
+
+        coords: (B, 2, H, W) pixels (x, y) of the feature map. Returns (B, levels * (2r+1)^2, H, W) in channels-last memory,
+        at least float32; a window is stored x-major: channel = level * (2r+1)^2 + (dx+r) * (2r+1) + (dy+r). Outside the
+        map the correlation is zero. Differentiable in the features and in coords.
+        """
+        ...
+
+
+def build_correlation(
+    features1: Tensor, features2: Tensor, *, levels: int = 4, radius: int = 4, kind: CorrelationKind = "all_pairs"
+) -> Correlation:
+    """Correlation between two feature maps (B, C, H, W), computed in at least float32."""
+    kinds = {"all_pairs": AllPairsCorrelation, "on_demand": OnDemandCorrelation}
+    if kind not in kinds:
+        raise FlowBenchError(f"Unknown correlation '{kind}': choose one of {', '.join(kinds)}.")
+    smallest = min(features1.shape[-2:]) >> (levels - 1)
+    if smallest < 1:
+        height, width = features1.shape[-2:]
+        raise FlowBenchError(
+            f"A feature map of {height}x{width} is too small for {levels} correlation levels: each side needs at least "
+            f"{1 << (levels - 1)}; give larger pictures."
+        )
+    return kinds[kind](features1, features2, levels, radius)
+
+
+def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, element_bytes: int = 4) -> int:
+    """Bytes of the all-pairs pyramid for feature maps of height x width."""
+    targets = sum((height >> level) * (width >> level) for level in range(levels))
+    return batch * height * width * targets * element_bytes
+
+
+class AllPairsCorrelation:
+    def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
+        self.windows = _WindowGeometry.of(features2, levels, radius)
+        with torch.autocast(features1.device.type, enabled=False):
+            queries, targets = _queries_and_targets(features1, features2, self.windows)
+            self.volume = queries @ targets.transpose(1, 2)
+
+    def lookup(self, coords: Tensor) -> Tensor:
+        windows = self.windows
+        rows, blend = windows.locate(coords.to(self.volume.dtype))
+        own_row = torch.arange(rows.shape[0], device=rows.device)[:, None, None]
+        rows = rows + own_row * windows.targets
+        gathered = gather_rows(self.volume.flatten(), rows.flatten(), windows.side)
+        return blend(gathered.view(*rows.shape, windows.side), coords)
+
+
+class OnDemandCorrelation:
+    def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
+        self.windows = _WindowGeometry.of(features2, levels, radius)
+        with torch.autocast(features1.device.type, enabled=False):
+            self.queries, self.targets = _queries_and_targets(features1, features2, self.windows)
+
+    def lookup(self, coords: Tensor) -> Tensor:
+        windows = self.windows
+        rows, blend = windows.locate(coords.to(self.queries.dtype))
+        batch = self.queries.shape[0]
+        own_picture = torch.arange(batch, device=rows.device)[:, None, None, None]
+        rows = (rows.unflatten(0, (batch, -1)) + own_picture * windows.targets).flatten(0, 1)
+        with torch.autocast(coords.device.type, enabled=False):
+            products = window_products(self.queries.flatten(0, 1), self.targets.flatten(0, 1), rows, windows.side)
+        return blend(products, coords)
+
+
+def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowGeometry) -> tuple[Tensor, Tensor]:
+    """features1 as (B, H*W, C), scaled; features2's pyramid as (B, targets, C), x-major, zeros at both ends.
+
+    Pooling is linear, so pooling the features is pooling the correlation.
+    """
+    features1, features2 = _at_least_float32(features1), _at_least_float32(features2)
+    channels = features1.shape[1]
+    queries = features1.flatten(2).transpose(1, 2) / channels**0.5
+    pyramid = [features2]
+    for _ in range(len(windows.sizes) - 1):
+        pyramid.append(F.avg_pool2d(pyramid[-1], 2))
+    border = features2.new_zeros(features2.shape[0], windows.border, channels)
+    levels = [level.permute(0, 3, 2, 1).flatten(1, 2) for level in pyramid]
+    return queries, torch.cat([border, *levels, border], dim=1)
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+@dataclass(frozen=True)
+class _WindowGeometry:
+    """Where the windows lie in a pyramid stored as one row of targets.
+
+    A level is stored x-major (a column of the picture is contiguous), so a window is `side` runs of `side` neighbours. Runs
+    in columns outside the level read the zeros at the front; positions above or below it get the blending weight zero.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    radius: int
+
+    @classmethod
+    def of(cls, features: Tensor, levels: int, radius: int) -> _WindowGeometry:
+        height, width = features.shape[-2:]
+        return cls(tuple((height >> level, width >> level) for level in range(levels)), radius)
+
+    @property
+    def side(self) -> int:
+        return 2 * self.radius + 2
+
+    @property
+    def border(self) -> int:
+        return self.side
+
+    @property
+    def targets(self) -> int:
+        return 2 * self.border + sum(height * width for height, width in self.sizes)
+
+    def locate(self, coords: Tensor) -> tuple[Tensor, _Blend]:
+        """coords (B, 2, H, W) -> the first element of every run, (B*H*W, levels, side), and how to blend the runs."""
+        device, levels = coords.device, len(self.sizes)
+        heights = torch.tensor([height for height, _ in self.sizes], device=device)[:, None]
+        widths = torch.tensor([width for _, width in self.sizes], device=device)[:, None]
+        starts = torch.tensor(self._level_starts(), device=device)[:, None]
+        scale = torch.tensor([0.5**level for level in range(levels)], device=device, dtype=coords.dtype)
+        centres = coords.permute(0, 2, 3, 1).reshape(-1, 1, 2) * scale[:, None]
+        corners = centres.floor()
+        fraction = centres - corners
+        # Beyond these bounds a window holds nothing but zeros; the clamp keeps the integers small.
+        corners = corners.clamp(min=-4 * self.side, max=4 * self.side + max(max(size) for size in self.sizes)).long()
+        window = torch.arange(self.side, device=device) - self.radius
+        x, y = corners[..., :1] + window, corners[..., 1:] + window
+        first = starts + x * heights + y[..., :1].maximum(heights.new_tensor(-self.side)).minimum(heights)
+        rows = torch.where((x >= 0) & (x < widths), first, 0)
+        return rows, _Blend(fraction, (y >= 0) & (y < heights))
+
+    def _level_starts(self) -> list[int]:
+        starts = [self.border]
+        for height, width in self.sizes[:-1]:
+            starts.append(starts[-1] + height * width)
+        return starts
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """Bilinear blending of integer windows. fraction: (N, levels, 2); inside: (N, levels, side), rows within the level."""
+
+    fraction: Tensor
+    inside: Tensor
+
+    def __call__(self, windows: Tensor, coords: Tensor) -> Tensor:
+        """windows (N, levels, side, side) -> (B, levels * (side-1)^2, H, W) for the coords (B, 2, H, W) they belong to."""
+        side = windows.shape[-1]
+        runs = windows.flatten(2)
+        along_x = torch.lerp(runs[..., :-side], runs[..., side:], self.fraction[..., :1]).unflatten(-1, (side - 1, side))
+        inside = self.inside.to(windows.dtype)
+        upper = ((1 - self.fraction[..., 1:]) * inside[..., :-1]).unsqueeze(2)
+        lower = (self.fraction[..., 1:] * inside[..., 1:]).unsqueeze(2)
+        blended = torch.addcmul(along_x[..., :-1] * upper, along_x[..., 1:], lower)
+        batch, _, height, width = coords.shape
+        return blended.view(batch, height, width, -1).permute(0, 3, 1, 2)

@@ -1,0 +1,50 @@
+"""Fitting pictures of any size to a network, and its flow back to the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowbench.errors import FlowBenchError
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Pads by replication to multiples of `multiple` (RAFT and DEQ-Flow).
+
+    The width is padded on both sides. The height, too, in mode "sintel"; in mode "kitti" all of it goes to the bottom, where
+    the road is.
+    """
+
+    mode: Literal["sintel", "kitti"] = "sintel"
+    multiple: int = 8
+    minimum: int = 64
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("sintel", "kitti"):
+            raise FlowBenchError(f"Unknown padding mode '{self.mode}': choose sintel or kitti.")
+
+    def borders(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(left, right, top, bottom) for a picture of height x width."""
+        extra_height, extra_width = -height % self.multiple, -width % self.multiple
+        if min(height + extra_height, width + extra_width) < self.minimum:
+            raise FlowBenchError(
+                f"A picture of {width}x{height} pixels is too small for this network, which needs at least "
+                f"{self.minimum - self.multiple + 1} pixels a side: enlarge the pictures first."
+            )
+        top = extra_height // 2 if self.mode == "sintel" else 0
+        left = extra_width // 2
+        return left, extra_width - left, top, extra_height - top
+
+    def fit(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> the padded picture."""
+        borders = self.borders(*image.shape[-2:])
+        return F.pad(image, borders, mode="replicate") if any(borders) else image
+
+    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow of the padded picture -> (B, 2, height, width), the flow of the picture."""
+        left, _, top, _ = self.borders(height, width)
+        return flow[..., top : top + height, left : left + width]

@@ -1,0 +1,89 @@
+"""What passes between data, networks and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FlowSample:
+    """One picture pair as a data set gives it and as augmentation changes it.
+
+    image1, image2: (H, W, 3) uint8 RGB. flow: (H, W, 2) float32 pixels, (u right, v down) from image1 to image2. valid:
+    (H, W) bool, where the flow is known. occluded: (H, W) bool, where the point of image1 is not visible in image2, or None
+    where the data set does not say. key: the sample's name, for instance "sintel/clean/alley_1/0007".
+    """
+
+    image1: np.ndarray
+    image2: np.ndarray
+    flow: np.ndarray
+    valid: np.ndarray
+    occluded: np.ndarray | None
+    key: str
+
+
+@dataclass
+class FlowBatch:
+    """Samples stacked for a network.
+
+    image1, image2: (B, 3, H, W) float32 RGB in [0, 1]. flow: (B, 2, H, W) float32 pixels, (u right, v down) from image1 to
+    image2. valid: (B, H, W) bool. occluded: (B, H, W) bool or None. key: the samples' names.
+    """
+
+    image1: Tensor
+    image2: Tensor
+    flow: Tensor
+    valid: Tensor
+    key: list[str]
+    occluded: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.image1.shape[0]
+
+    def to(self, *args: Any, **kwargs: Any) -> FlowBatch:
+        return self._map(lambda tensor: tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> FlowBatch:
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function) -> FlowBatch:
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+
+    @classmethod
+    def collate(cls, samples: Sequence[FlowSample]) -> FlowBatch:
+        """Stacks samples of one size; `occluded` is kept only where every sample has it."""
+        occluded = [sample.occluded for sample in samples]
+        return cls(
+            image1=_images([sample.image1 for sample in samples]),
+            image2=_images([sample.image2 for sample in samples]),
+            flow=torch.from_numpy(np.stack([sample.flow for sample in samples])).permute(0, 3, 1, 2).contiguous(),
+            valid=torch.from_numpy(np.stack([sample.valid for sample in samples])),
+            key=[sample.key for sample in samples],
+            occluded=None if any(mask is None for mask in occluded) else torch.from_numpy(np.stack(occluded)),
+        )
+
+
+def _images(images: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+
+
+@dataclass
+class FlowOutput:
+    """What a network gives.
+
+    flow: (B, 2, H, W) pixels at full resolution. predictions: what the objective supervises, in the family's own order and
+    resolution; empty in eval mode. reuse: what the next frame of a video may start from. stats: per-sample tensors (steps,
+    abs_residual, rel_residual, ...).
+    """
+
+    flow: Tensor
+    predictions: list[Tensor] = field(default_factory=list)
+    reuse: Any = None
+    stats: dict[str, Tensor] = field(default_factory=dict)
