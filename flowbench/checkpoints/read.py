@@ -1,0 +1,58 @@
+"""Reading checkpoint files, none of which may run code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flowbench.errors import FlowBenchError
+
+SETTINGS = "hyper_parameters"
+
+
+def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str, Any]:
+    """The contents of a checkpoint file. Only tensors and plain values are read; anything else in it is refused."""
+    path = Path(path)
+    if not path.is_file():
+        raise FlowBenchError(f"There is no checkpoint file '{path}': check the path given to ckpt.")
+    try:
+        contents = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise FlowBenchError(
+            f"The checkpoint '{path}' holds more than tensors and plain values, or is damaged, and was not loaded: "
+            "loading such a file could run any code. Ask its author for the state dict alone."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise FlowBenchError(f"'{path}' is not a readable checkpoint: it is cut short or of another format.") from error
+    if not isinstance(contents, Mapping):
+        raise FlowBenchError(f"'{path}' holds {type(contents).__name__}, but a checkpoint holds a mapping of names to tensors.")
+    return dict(contents)
+
+
+def is_ours(checkpoint: Mapping[str, Any]) -> bool:
+    settings = checkpoint.get(SETTINGS)
+    return isinstance(settings, Mapping) and "model" in settings and "state_dict" in checkpoint
+
+
+def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path) -> None:
+    """Copies a state dict into a network; every missing, unknown or misshapen entry is an error that lists them."""
+    expected = network.state_dict()
+    problems = []
+    missing = sorted(set(expected) - set(state))
+    unknown = sorted(set(state) - set(expected))
+    shared = set(expected) & set(state)
+    misshapen = sorted(name for name in shared if expected[name].shape != state[name].shape)
+    for title, names in (("missing", missing), ("unknown", unknown), ("of another shape", misshapen)):
+        if names:
+            problems.append(f"{len(names)} {title} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})")
+    if problems:
+        raise FlowBenchError(
+            f"The checkpoint '{source}' is not of this network: of {len(expected)} entries, {'; '.join(problems)}. "
+            "Choose the model that it was trained as."
+        )
+    network.load_state_dict(dict(state))

@@ -1,0 +1,71 @@
+"""Where the configuration lies, and how a config becomes an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.resolvers import oc
+
+from flowbench.errors import FlowBenchError
+
+_TRUSTED = ("flowbench.", "torch.", "pytorch_lightning.")
+_TRUSTED_IN_CHECKPOINTS = ("flowbench.",)
+
+
+def config_folder() -> Path:
+    """conf/ beside the package in a checkout, inside the package where it was installed."""
+    in_checkout = Path(__file__).resolve().parent.parent / "conf"
+    return in_checkout if in_checkout.is_dir() else Path(str(resources.files("flowbench"))) / "conf"
+
+
+def build(config: DictConfig | Mapping[str, Any], *, from_checkpoint: bool = False, **more: Any) -> Any:
+    """The object that a config's _target_ names; targets outside the trusted packages are refused.
+
+    A config from a checkpoint is somebody else's text: there, only FlowBench's own targets are accepted.
+    """
+    trusted = _TRUSTED_IN_CHECKPOINTS if from_checkpoint else _TRUSTED
+    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    for target in _targets(plain):
+        if not str(target).startswith(trusted):
+            raise FlowBenchError(
+                f"The target '{target}' is refused: {'a checkpoint' if from_checkpoint else 'a config'} may only name "
+                f"objects of {', '.join(name.rstrip('.') for name in trusted)}."
+            )
+    return instantiate(plain, _convert_="all", **more)
+
+
+def _targets(node: Any) -> Iterator[Any]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for value in node:
+            yield from _targets(value)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The config with interpolations resolved, but for those that read the environment: these may hold secrets."""
+    with _environment_unread():
+        return OmegaConf.to_container(config, resolve=True)
+
+
+@contextmanager
+def _environment_unread() -> Iterator[None]:
+    """Lets ${oc.env:NAME} resolve to its own text."""
+
+    def own_text(*words: str) -> str:
+        return "${oc.env:" + ",".join(words) + "}"
+
+    OmegaConf.register_new_resolver("oc.env", own_text, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

@@ -1,0 +1,64 @@
+"""Which samples a process sees, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the work that this process does: `rank` of `world`."""
+
+    rank: int = 0
+    world: int = 1
+
+
+class TrainingSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (position, index): the endless concatenation of shuffled passes over the data, cut into steps.
+
+    Position counts every sample of the run over all processes, so whatever is drawn from (seed, position) is drawn once,
+    whichever process or worker draws it. A run that resumes at `first_step` sees what it would have seen.
+    """
+
+    def __init__(
+        self, *, size: int, batch_size: int, first_step: int, last_step: int, seed: int, share: Share | None = None
+    ) -> None:
+        self.size = size
+        self.batch_size = batch_size
+        self.first_step = first_step
+        self.last_step = last_step
+        self.seed = seed
+        self.share = share or Share()
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        shuffled, shuffled_pass = np.empty(0), -1
+        for step in range(self.first_step, self.last_step):
+            start = (step * self.share.world + self.share.rank) * self.batch_size
+            batch = []
+            for position in range(start, start + self.batch_size):
+                if position // self.size != shuffled_pass:
+                    shuffled_pass = position // self.size
+                    shuffled = self._shuffle(shuffled_pass)
+                batch.append((position, int(shuffled[position % self.size])))
+            yield batch
+
+    def _shuffle(self, number: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, number)).permutation(self.size)
+
+
+class EvaluationSampler(Sampler[int]):
+    """Every sample exactly once over all processes, in order; shares may differ by one."""
+
+    def __init__(self, *, size: int, share: Share | None = None) -> None:
+        share = share or Share()
+        self.indices = range(share.rank, size, share.world)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)

@@ -1,0 +1,128 @@
+"""The built-in data set: scenes drawn at random, with exact flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import PCG64, Generator, SeedSequence
+from torch.utils.data import Dataset
+
+from flowbench.data.scenes.effects import Effects
+from flowbench.data.scenes.layers import Layer
+from flowbench.data.scenes.photographs import list_photographs
+from flowbench.data.scenes.render import Frame, exact_flow, render
+from flowbench.data.scenes.scene import SceneSettings, draw_scene
+from flowbench.errors import FlowBenchError
+from flowbench.structures import FlowSample
+
+SPLITS = ("train", "val", "test")
+SMALLEST_SIDE = 16
+MOST_LAYERS = 255
+DEFAULT_EFFECTS = Effects()
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePair:
+    """One scene in both directions, for instance to test that they agree.
+
+    forward: image1 to image2. backward: the same pictures exchanged, with the flow and occlusion from image2 to image1.
+    """
+
+    forward: FlowSample
+    backward: FlowSample
+
+
+class SyntheticScenes(Dataset):
+    """Layered scenes under camera motion, with exact dense flow and occlusion.
+
+    A sample is a function of the arguments and its index alone, in whichever process it is made.
+
+    size: (height, width) of the images in pixels. count: how many pairs. split: "train", "val" or "test"; no two share
+    a scene. seed: another seed, other scenes. layers: the fewest and the most layers in front of the background.
+    max_displacement: the largest |flow|, in pixels at 384x512; it follows the images' size, and all speeds follow it.
+    static_fraction: the share of pairs in which nothing moves. textures: a glob or a list of files of photographs,
+    which then cover most surfaces; None for procedural textures alone. effects: an `Effects`, or a mapping of what
+    should differ from its defaults; None for no effects.
+
+    Raises FlowBenchError for arguments that make no sense and for textures that match no file.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Sequence[int] = (384, 512),
+        count: int,
+        split: str,
+        seed: int = 0,
+        layers: Sequence[int] = (3, 12),
+        max_displacement: float = 100.0,
+        static_fraction: float = 0.05,
+        textures: str | Sequence[str] | None = None,
+        effects: Effects | Mapping[str, Any] | None = DEFAULT_EFFECTS,
+    ) -> None:
+        _check(split in SPLITS, "split", split, f"one of {', '.join(SPLITS)}")
+        _check(count >= 1, "count", count, "at least 1")
+        _check(seed >= 0, "seed", seed, "a whole number that is not negative")
+        _check(len(size) == 2 and min(size) >= SMALLEST_SIDE, "size", size, f"[height, width] from {SMALLEST_SIDE} up")
+        _check(
+            len(layers) == 2 and 0 <= layers[0] <= layers[1] <= MOST_LAYERS,
+            "layers",
+            layers,
+            f"[fewest, most], at most {MOST_LAYERS}",
+        )
+        _check(max_displacement > 0, "max_displacement", max_displacement, "pixels, more than 0")
+        _check(0 <= static_fraction <= 1, "static_fraction", static_fraction, "a share from 0 to 1")
+        self.split = split
+        self.seed = seed
+        self.effects = effects if isinstance(effects, Effects) else Effects.from_config(effects)
+        self.settings = SceneSettings(
+            size=(int(size[0]), int(size[1])),
+            layers=(int(layers[0]), int(layers[1])),
+            max_displacement=float(max_displacement),
+            static_fraction=float(static_fraction),
+            photographs=() if textures is None else list_photographs(textures),
+        )
+        self._count = int(count)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> FlowSample:
+        scene, frames, images = self._render(index)
+        return self._sample(index, scene, frames[0], images)
+
+    def pair(self, index: int) -> ScenePair:
+        """The sample at `index`, and the same one seen from image2."""
+        scene, frames, images = self._render(index)
+        return ScenePair(
+            forward=self._sample(index, scene, frames[0], images),
+            backward=self._sample(index, scene, frames[1], images[::-1]),
+        )
+
+    def _render(self, index: int) -> tuple[list[Layer], list[Frame], tuple[np.ndarray, np.ndarray]]:
+        index = range(self._count)[index]
+        geometry, textures, effects = SeedSequence((self.seed, SPLITS.index(self.split), index)).spawn(3)
+        scene = draw_scene(self.settings, Generator(PCG64(geometry)), Generator(PCG64(textures)))
+        frames = [render(scene, number, self.settings.size) for number in (1, 2)]
+        return scene, frames, self.effects.apply((frames[0].image, frames[1].image), effects, self.settings.scale)
+
+    def _sample(
+        self, index: int, scene: list[Layer], frame: Frame, images: tuple[np.ndarray, np.ndarray]
+    ) -> FlowSample:
+        flow, occluded = exact_flow(scene, frame)
+        return FlowSample(
+            image1=images[0],
+            image2=images[1],
+            flow=flow,
+            valid=np.ones(self.settings.size, bool),
+            occluded=occluded,
+            key=f"synthetic/{self.split}/{index:06d}",
+        )
+
+
+def _check(holds: bool, name: str, found: object, expected: str) -> None:
+    if not holds:
+        raise FlowBenchError(f"{name} is {found!r}: give {expected}.")

@@ -1,0 +1,73 @@
+"""The effects that a data set applies, as its configuration names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from numpy.random import PCG64, Generator, SeedSequence
+
+from flowbench.data.scenes.camera import Defocus, Gamma, MotionBlur, Noise
+from flowbench.data.scenes.effect import Effect, Pair
+from flowbench.data.scenes.light import Fog, Lighting, Shadow
+from flowbench.errors import FlowBenchError
+
+
+@dataclass(frozen=True)
+class Effects:
+    """All effects, in the order in which light meets them on its way to the file; None switches one off."""
+
+    lighting: Lighting | None = field(default_factory=Lighting)
+    shadow: Shadow | None = field(default_factory=Shadow)
+    fog: Fog | None = field(default_factory=Fog)
+    defocus: Defocus | None = field(default_factory=Defocus)
+    motion_blur: MotionBlur | None = field(default_factory=MotionBlur)
+    noise: Noise | None = field(default_factory=Noise)
+    gamma: Gamma | None = field(default_factory=Gamma)
+
+    @classmethod
+    def none(cls) -> Effects:
+        """Every effect switched off."""
+        return cls(**dict.fromkeys(entry.name for entry in fields(cls)))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | None) -> Effects:
+        """Reads {effect: {field: value}}, as YAML gives it; None switches an effect, or all of them, off.
+
+        What is not named keeps its default. Raises FlowBenchError for an effect or a field that does not exist.
+        """
+        if config is None:
+            return cls.none()
+        kinds = {entry.name: entry.default_factory for entry in fields(cls)}
+        _check_mapping("effects", config, kinds)
+        return cls(**{name: _read_effect(name, kinds[name], config[name]) for name in config})
+
+    def apply(self, pair: Pair, seed: SeedSequence, scale: float) -> Pair:
+        """Both images after all effects; scale: the images' size over 384x512.
+
+        Each effect draws from a stream of its own: switching one changes nothing in the others.
+        """
+        for entry, stream in zip(fields(self), seed.spawn(len(fields(self)))):
+            effect = getattr(self, entry.name)
+            if effect is None or effect.probability == 0:
+                continue
+            rng = Generator(PCG64(stream))
+            if rng.random() < effect.probability:
+                pair = effect.apply(pair, rng, scale)
+        return pair
+
+
+def _read_effect(name: str, kind: type[Effect], config: Mapping[str, Any] | None) -> Effect | None:
+    if config is None:
+        return None
+    _check_mapping(f"effects.{name}", config, [entry.name for entry in fields(kind)])
+    return kind(**config)
+
+
+def _check_mapping(where: str, config: Mapping[str, Any], known: Iterable[str]) -> None:
+    if not isinstance(config, Mapping):
+        raise FlowBenchError(f"{where} is {config!r}: give a mapping of {', '.join(known)}, or null to switch it off.")
+    unknown = sorted(set(config) - set(known))
+    if unknown:
+        raise FlowBenchError(f"{where} has no {', '.join(unknown)}: it knows {', '.join(known)}.")

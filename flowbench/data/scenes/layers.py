@@ -1,0 +1,85 @@
+"""A textured, moving surface."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from flowbench.data.scenes.motion import Motion, transform
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels."""
+
+Window = tuple[slice, slice]
+"""Rows and columns of an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A surface painted on a canvas of its own, placed in frame 1 and moved to frame 2.
+
+    Both images sample the canvas in the same way, each at its own coordinates.
+
+    texture: (h, w, 3) uint8 RGB; beyond its border it continues mirrored. mask: (h, w) uint8, 255 where the surface is,
+    bilinear between its pixels; None for a surface without end. canvas: (3, 3) affine map from frame 1 to canvas
+    pixels.
+    """
+
+    texture: np.ndarray
+    mask: np.ndarray | None
+    canvas: np.ndarray
+    motion: Motion
+
+    def locate(self, frame: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Canvas coordinates of points of a frame (1 or 2)."""
+        if frame == 1:
+            return transform(self.canvas, x, y)
+        if self.motion.waves:
+            return transform(self.canvas, *self.motion.inverse(x, y))
+        return transform(self._canvas_from_frame2, x, y)
+
+    def colour(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
+        """(..., 3) uint8 colours at canvas coordinates."""
+        return cv2.remap(self.texture, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+    def coverage(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
+        """uint8 coverage at canvas coordinates; 0 beyond the canvas."""
+        return cv2.remap(self.mask, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+
+    def window(self, frame: int, size: tuple[int, int]) -> Window | None:
+        """The part of an image of `size` (height, width) that can show this layer, or None."""
+        height, width = size
+        if self.mask is None:
+            return slice(0, height), slice(0, width)
+        left, top, right, bottom = self.bounds(frame)
+        rows = slice(max(0, math.floor(top)), min(height, math.ceil(bottom) + 1))
+        columns = slice(max(0, math.floor(left)), min(width, math.ceil(right) + 1))
+        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+    def bounds(self, frame: int) -> Box:
+        """A box in a frame outside of which the layer, which must have a mask, covers nothing."""
+        return self._bounds[frame - 1]
+
+    @cached_property
+    def _canvas_from_frame2(self) -> np.ndarray:
+        return self.canvas @ np.linalg.inv(self.motion.matrix)
+
+    @cached_property
+    def _bounds(self) -> tuple[Box, Box]:
+        height, width = self.mask.shape
+        first = transformed_box(np.linalg.inv(self.canvas), (0, 0, width - 1, height - 1))
+        left, top, right, bottom = first
+        reach = self.motion.reach
+        return first, transformed_box(self.motion.matrix, (left - reach, top - reach, right + reach, bottom + reach))
+
+
+def transformed_box(matrix: np.ndarray, box: Box) -> Box:
+    """The box around a box's four corners after a (3, 3) homography."""
+    left, top, right, bottom = box
+    points = [transform(matrix, x, y) for x in (left, right) for y in (top, bottom)]
+    xs, ys = zip(*points)
+    return min(xs), min(ys), max(xs), max(ys)

@@ -1,0 +1,67 @@
+"""Photographs as textures."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from flowbench.errors import FlowBenchError
+
+# Kept photographs are at most 1280 pixels long: with 32 of them, a process holds less than 160 MB.
+LONGEST_SIDE = 1280
+KEPT = 32
+
+
+def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
+    """The files that a glob matches, or those of a list, sorted.
+
+    Raises FlowBenchError where there are none.
+    """
+    if isinstance(textures, str):
+        found = (path for path in glob.glob(str(Path(textures).expanduser()), recursive=True) if Path(path).is_file())
+        paths = tuple(sorted(found))
+    else:
+        paths = tuple(sorted(str(path) for path in textures))
+    if not paths:
+        raise FlowBenchError(
+            f"No file matches textures={textures!r}, which should name photographs: give a glob such as "
+            "'/data/photographs/**/*.jpg', or leave textures empty for procedural ones."
+        )
+    return paths
+
+
+def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
+    """A random part of a random photograph, resized: (h, w, 3) uint8 RGB."""
+    photograph = read_photograph(paths[rng.integers(len(paths))])
+    height, width = size
+    largest = min(photograph.shape[0] / height, photograph.shape[1] / width)
+    zoom = largest * rng.uniform(0.4, 1.0)
+    crop_height, crop_width = max(1, round(height * zoom)), max(1, round(width * zoom))
+    top = rng.integers(photograph.shape[0] - crop_height + 1)
+    left = rng.integers(photograph.shape[1] - crop_width + 1)
+    crop = photograph[top : top + crop_height, left : left + crop_width]
+    shrinks = crop_height > height
+    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+@lru_cache(maxsize=KEPT)
+def read_photograph(path: str) -> np.ndarray:
+    """A photograph, at most `LONGEST_SIDE` pixels long: (h, w, 3) uint8 RGB.
+
+    Raises FlowBenchError where OpenCV cannot read the file.
+    """
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise FlowBenchError(f"{path} is not a picture that OpenCV can read: let textures name photographs only.")
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    shrink = LONGEST_SIDE / max(image.shape[:2])
+    if shrink < 1:
+        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    image.setflags(write=False)
+    return image

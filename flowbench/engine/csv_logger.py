@@ -1,0 +1,78 @@
+"""metrics.csv: one row a logged step, kept whole when a run resumes."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from flowbench.io.atomic import written_aside
+
+_SECONDS_BETWEEN_SAVES = 5.0
+
+
+class CSVMetrics(Logger):
+    """Writes every scalar to `path`. Unlike Lightning's, it goes on after the rows of the run that it resumes.
+
+    Values that were logged for one step share a row; a column that appears late is added to the earlier rows, empty.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._unsaved = False
+        self._saved_at = 0.0
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The run's config is in config.yaml."""
+
+    def resume(self, last_step: int) -> None:
+        """Reads the rows back that were written up to and with last_step."""
+        if not self.path.is_file():
+            return
+        with open(self.path, newline="") as file:
+            for row in csv.DictReader(file):
+                if int(row["step"]) <= last_step:
+                    self._rows[int(row["step"])] = {name: value for name, value in row.items() if value and name != "step"}
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = self._rows.setdefault(0 if step is None else step, {})
+        row.update({name: value for name, value in metrics.items() if name != "epoch"})
+        self._unsaved = True
+
+    def save(self) -> None:
+        """Called by Lightning after every row; writing the whole file each time would not be worth it."""
+        if time.monotonic() - self._saved_at > _SECONDS_BETWEEN_SAVES:
+            self._write()
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        self._write()
+
+    def finalize(self, status: str) -> None:
+        self._write()
+
+    @rank_zero_only
+    def _write(self) -> None:
+        if not self._unsaved:
+            return
+        columns = sorted({name for row in self._rows.values() for name in row})
+        with written_aside(self.path) as aside, open(aside, "w", newline="") as file:
+            writer = csv.DictWriter(file, ["step", *columns])
+            writer.writeheader()
+            writer.writerows({"step": step, **row} for step, row in sorted(self._rows.items()))
+        self._unsaved = False
+        self._saved_at = time.monotonic()

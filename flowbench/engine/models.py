@@ -1,0 +1,68 @@
+"""From a config or a checkpoint to a model that is ready to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
+from flowbench.configs import build, resolved
+from flowbench.errors import FlowBenchError
+from flowbench.models.base import FlowModel
+
+
+def build_model(config: DictConfig) -> FlowModel:
+    """A model from its config, with fresh weights and its config remembered."""
+    model = build(config)
+    model.settings = {"model": resolved(config)}
+    return model
+
+
+def load_model(
+    checkpoint: str | Path, config: DictConfig | None = None
+) -> tuple[FlowModel, Mapping[str, Any]]:
+    """A model in eval mode with a checkpoint's weights, and the settings that the checkpoint remembers.
+
+    Ours knows its model, whose settings `config` may change; an official checkpoint needs the whole config.
+    """
+    contents = read_checkpoint(checkpoint)
+    settings = contents[SETTINGS] if is_ours(contents) else {}
+    if settings:
+        model = _from_ours(settings["model"], config)
+    elif config and "_target_" in config:
+        model = build_model(config)
+    else:
+        raise FlowBenchError(
+            f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model=<name>."
+        )
+    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    return model.eval(), settings
+
+
+def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
+    merged = OmegaConf.create(dict(remembered))
+    if config:
+        if "_target_" in config and config.get("name") != remembered.get("name"):
+            raise FlowBenchError(
+                f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked "
+                "for: leave model out, the checkpoint knows its own."
+            )
+        merged = OmegaConf.merge(merged, config)
+    model = build(merged, from_checkpoint=True)
+    model.settings = {"model": resolved(merged)}
+    return model
+
+
+def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's state dict from the contents of our checkpoint or of an official one."""
+    if is_ours(contents):
+        state = contents["state_dict"]
+        return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    state = contents.get("state_dict", contents)
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise FlowBenchError("The checkpoint holds no state dict: a mapping of parameter names to tensors was expected.")
+    return model.from_official(dict(state))

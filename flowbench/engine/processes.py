@@ -1,0 +1,90 @@
+"""Several processes for one run, on this machine.
+
+Lightning's own launcher repeats the command line, and with it a whole Hydra sweep. Here each further process gets this
+job's overrides and this job's folder alone. Processes started from outside (torchrun, SLURM) are left as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flowbench.errors import FlowBenchError
+
+_RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
+
+
+@contextmanager
+def processes(trainer: DictConfig) -> Iterator[None]:
+    """Starts the run's other processes, and leaves the environment clean for the next job of a sweep."""
+    wanted = _wanted(trainer)
+    if wanted < 2 or any(name in os.environ for name in _STARTED_OUTSIDE):
+        yield
+        return
+    os.environ |= {
+        "LOCAL_RANK": "0",
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(wanted),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
+    others = [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    try:
+        yield
+        _await(others)
+    except RuntimeError as error:
+        if any(other.poll() for other in others):
+            raise FlowBenchError("Another process of this run failed; its message stands above.") from error
+        raise
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for other in others:
+            other.terminate()
+            other.wait()
+        for name in _RENDEZVOUS:
+            os.environ.pop(name, None)
+
+
+def is_first_process() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("SLURM_PROCID", "0") == "0"
+
+
+def _wanted(trainer: DictConfig) -> int:
+    devices: Any = trainer.get("devices", 1)
+    if "ddp" not in str(trainer.get("strategy", "")):
+        return 1
+    if isinstance(devices, str) and devices.lstrip("-").isdigit():
+        devices = int(devices)
+    if devices in ("auto", -1):
+        return max(1, torch.cuda.device_count()) if trainer.get("accelerator") != "cpu" else 1
+    return devices if isinstance(devices, int) else len(devices)
+
+
+def _command() -> list[str]:
+    hydra = HydraConfig.get()
+    own = [f"hydra.run.dir='{hydra.runtime.output_dir}'", "hydra.mode=RUN", "hydra.output_subdir=null"]
+    own.append("hydra.hydra_logging.root.level=WARNING")
+    overrides = [word for word in hydra.overrides.task if not word.startswith("hydra.")]
+    return [sys.executable, sys.argv[0], *overrides, *own]
+
+
+def _await(others: list[subprocess.Popen]) -> None:
+    if any(other.wait() for other in others):
+        raise FlowBenchError("Another process of this run failed; its message stands above.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,76 @@
+"""What a run leaves behind beside its weights: enough to know, later, what it was."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from flowbench.configs import resolved
+from flowbench.errors import FlowBenchError
+from flowbench.io.atomic import written_aside
+
+_PACKAGES = ("optical-flowbench", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
+CONFIG = "config.yaml"
+LAST = Path("checkpoints") / "last.ckpt"
+BEST = Path("checkpoints") / "best.ckpt"
+
+
+def record(folder: Path, config: DictConfig, counts: dict[str, int]) -> None:
+    """Writes config.yaml (no secrets) and provenance.json: versions, git state, command line, pairs of each split."""
+    with written_aside(folder / CONFIG) as aside:
+        aside.write_text(OmegaConf.to_yaml(OmegaConf.create(resolved(config))))
+    provenance = {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _git_state(),
+        "pairs": counts,
+    }
+    with written_aside(folder / "provenance.json") as aside:
+        aside.write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def resumed_config(folder: str | Path, overrides: list[str]) -> DictConfig:
+    """The config of an earlier run; nothing of it may change, or the run would not be the same."""
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file() or not (folder / LAST).is_file():
+        raise FlowBenchError(
+            f"'{folder}' cannot be resumed: a run's folder with {CONFIG} and {LAST} was expected. A run writes its first "
+            "checkpoint after callbacks.last.every_n_train_steps steps."
+        )
+    changes = [word for word in overrides if not word.startswith(("resume=", "debug="))]
+    if changes:
+        raise FlowBenchError(
+            f"A resumed run keeps its own settings, but {' '.join(changes)} was given too: leave it out, or start a new "
+            "run from the weights with init=<checkpoint>."
+        )
+    return OmegaConf.load(folder / CONFIG)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> dict[str, Any] | None:
+    root = Path(__file__).resolve().parent
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "changed_files": [line[3:] for line in changed]}
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()

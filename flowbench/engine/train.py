@@ -1,0 +1,106 @@
+"""Training."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from flowbench.checkpoints.files import AtomicCheckpointIO
+from flowbench.checkpoints.read import load_weights, read_checkpoint
+from flowbench.configs import build, resolved
+from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.callbacks import StepSeed
+from flowbench.engine.csv_logger import CSVMetrics
+from flowbench.engine.models import build_model, network_weights
+from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.run_folder import BEST, LAST, record, resumed_config
+from flowbench.errors import FlowBenchError
+from flowbench.models.base import FlowModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """folder: the run's own. best: its best checkpoint. metrics: the last validation's."""
+
+    folder: Path
+    best: Path
+    metrics: dict[str, float]
+
+
+def train(config: DictConfig) -> TrainingResult:
+    """Trains what the config says, in the run's own folder; resume=<folder> continues a run as if it had never stopped."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if config.resume:
+        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task))
+    with processes(config.trainer):
+        return _train(config, folder, resuming=(folder / LAST).is_file())
+
+
+def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResult:
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    model = build_model(config.model)
+    model.optimisation = build(config.schedule.optimisation)
+    data = training_data(config)
+    model.settings["data"] = resolved(config.data)
+    if config.init:
+        load_weights(model.network, network_weights(model, read_checkpoint(config.init)), source=config.init)
+    if is_first_process() and not resuming:
+        record(folder, config, data.counts())
+    metrics = CSVMetrics(folder / "metrics.csv")
+    loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
+    trainer = _trainer(config, folder, loggers)
+    log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
+    if resuming:
+        metrics.resume(int(read_checkpoint(folder / LAST)["global_step"]) - 1)
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
+    finally:
+        _finish(loggers)
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    return TrainingResult(folder, folder / BEST, figures)
+
+
+def training_data(config: DictConfig) -> FlowDataModule:
+    """The data of a training run, cut and counted as its schedule says."""
+    schedule = config.schedule
+    return build(
+        config.data, batch_size=schedule.batch_size, crop=schedule.crop, steps=schedule.steps, seed=config.seed
+    )
+
+
+def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:
+    callbacks = [StepSeed(config.seed), *_built(config.callbacks)]
+    return build(
+        config.trainer,
+        default_root_dir=str(folder),
+        max_steps=config.schedule.steps,
+        max_epochs=-1,
+        gradient_clip_val=config.schedule.gradient_clip,
+        val_check_interval=config.schedule.val_interval,
+        check_val_every_n_epoch=None,
+        callbacks=callbacks,
+        logger=loggers,
+        plugins=[AtomicCheckpointIO()],
+    )
+
+
+def _built(group: DictConfig | None, **more: Any) -> list[Any]:
+    """The objects of a group of several; null takes one out."""
+    return [build(entry, **more) for entry in (group or {}).values() if entry is not None]
+
+
+def _finish(loggers: list[Logger]) -> None:
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            wandb.finish()

@@ -1,0 +1,64 @@
+"""Files that are either complete or absent."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowbench.errors import FlowBenchError
+
+
+@contextmanager
+def written_aside(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
+
+    Who reads `path` sees the old file or the whole new one, never a part. The temporary path keeps the suffix, by which
+    some writers choose their format. Missing parent folders are created. When the block fails, the temporary file is
+    removed and `path` stays as it was.
+
+    Raises FlowBenchError, naming `path`, when the system refuses: disk full, no permission, not a folder. For a full
+    disk to be seen, give torch.save an open file: with a path, it raises a RuntimeError that does not name the cause.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        _flush_to_disk(aside)
+        os.replace(aside, path)
+    except FlowBenchError:
+        raise
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        raise FlowBenchError(
+            f"{path}: cannot be written ({refusal.strerror or refusal}). Check the free space and the permissions of "
+            f"{path.parent}, or choose another place."
+        ) from error
+    finally:
+        _remove(aside)
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """The system's error in what was raised, or in what that was raised in answer to."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
+
+
+def _flush_to_disk(path: Path) -> None:
+    # Without this a power cut after the rename can leave an empty file under the final name.
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    # Where even the removal is refused, the error that brought us here is the one to report.
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return

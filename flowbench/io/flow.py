@@ -1,0 +1,98 @@
+"""Flow files, told apart by their suffix: .flo, .pfm, .png (KITTI, 16 bit) and .npz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from flowbench.errors import FlowBenchError
+from flowbench.io.atomic import written_aside
+from flowbench.io.flo import read_flo, write_flo
+from flowbench.io.flow_npz import read_flow_npz, write_flow_npz
+from flowbench.io.kitti_png import read_kitti_png, write_kitti_png
+from flowbench.io.pfm import read_pfm, write_pfm
+
+SUFFIXES = (".flo", ".pfm", ".png", ".npz")
+
+# A dense file has no mask of its own: the field takes 1000 px and more for "unknown", and Middlebury writes 1e10 there.
+DENSE_LIMIT = 1000.0
+_UNKNOWN = 1e10
+_UNKNOWN_LIMIT = 1e9
+
+
+def read_flow(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Flow (H, W, 2) float32 in pixels, (u right, v down), and valid (H, W) bool: where it is known.
+
+    Dense formats (.flo, .pfm) are valid where |u| and |v| are below 1000 px; their unknown values (above 1e9, or not a
+    number) are given as 0. KITTI's unknown pixels decode to -512. Only valid pixels mean anything.
+
+    Raises FlowBenchError, naming the file, when it is missing, truncated, oversized or not what its suffix says.
+    """
+    path = Path(path)
+    match _suffix(path):
+        case ".png":
+            return read_kitti_png(path)
+        case ".npz":
+            return _checked(path, *read_flow_npz(path))
+        case ".flo":
+            return _with_mask(read_flo(path))
+        case _:
+            return _with_mask(read_pfm(path))
+
+
+def write_flow(path: str | Path, flow: np.ndarray, valid: np.ndarray | None = None) -> None:
+    """Writes flow (H, W, 2), pixels, in the format of the suffix; `valid` (H, W) bool, by default everywhere.
+
+    .png rounds to 1/64 px and stores invalid pixels as 0; .flo and .pfm store 1e10 there; .npz keeps flow and mask as
+    they are. The file appears complete or not at all.
+
+    Raises FlowBenchError, naming the file, for shapes that are no flow, valid values that are not finite or do not fit
+    the format, an unknown suffix, or a file that cannot be written.
+    """
+    path = Path(path)
+    suffix = _suffix(path)
+    flow, valid = _checked(path, flow, valid)
+    with written_aside(path) as aside:
+        try:
+            _write(aside, suffix, flow, valid)
+        except ValueError as error:
+            raise FlowBenchError(f"{path}: {error}") from error
+
+
+def _write(path: Path, suffix: str, flow: np.ndarray, valid: np.ndarray) -> None:
+    match suffix:
+        case ".png":
+            write_kitti_png(path, flow, valid)
+        case ".npz":
+            write_flow_npz(path, flow, valid)
+        case ".flo":
+            write_flo(path, np.where(valid[..., None], flow, np.float32(_UNKNOWN)))
+        case _:
+            write_pfm(path, np.where(valid[..., None], flow, np.float32(_UNKNOWN)))
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise FlowBenchError(f"{path}: unknown suffix {path.suffix!r} for a flow file. Known: {', '.join(SUFFIXES)}.")
+    return suffix
+
+
+def _with_mask(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    known = (np.abs(flow) < _UNKNOWN_LIMIT).all(axis=-1)
+    valid = (np.abs(flow) < DENSE_LIMIT).all(axis=-1)
+    return np.where(known[..., None], flow, np.float32(0)), valid
+
+
+def _checked(path: Path, flow: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    flow = np.asarray(flow, dtype=np.float32)
+    if flow.ndim != 3 or flow.shape[2] != 2 or flow.size == 0:
+        raise FlowBenchError(f"{path}: flow of shape {flow.shape}; (height, width, 2) is needed.")
+    valid = np.ones(flow.shape[:2], bool) if valid is None else np.asarray(valid, dtype=bool)
+    if valid.shape != flow.shape[:2]:
+        raise FlowBenchError(f"{path}: valid has shape {valid.shape}; {flow.shape[:2]} is needed, as the flow has.")
+    lost = np.count_nonzero(~np.isfinite(flow[valid]).all(axis=-1))
+    if lost:
+        raise FlowBenchError(f"{path}: the flow is not finite at {lost} valid pixels. Mark them invalid or mend it.")
+    return flow, valid

@@ -1,0 +1,149 @@
+"""What every family's LightningModule has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from flowbench.checkpoints.read import SETTINGS
+from flowbench.errors import FlowBenchError
+from flowbench.metrics import FlowMetrics, sample_sums
+from flowbench.ops.fitting import Padding
+from flowbench.structures import FlowBatch, FlowOutput
+
+Objective = Callable[[FlowOutput, FlowBatch], Tensor]
+Picture = Tensor | np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How the weights are moved. `optimizer` and `lr_scheduler` still lack the parameters and the optimiser."""
+
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    lr_scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+    freeze_batch_norm: bool = True
+
+
+class FlowModel(pl.LightningModule):
+    """A network with its objective, its way of fitting pictures, and its metrics.
+
+    A family's own class adds what is particular to it, for instance which official checkpoints it reads.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        network: nn.Module,
+        objective: Objective,
+        fitting: Padding,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.network = network
+        self.objective = objective
+        self.fitting = fitting
+        self.metrics = FlowMetrics()
+        # Training sets this; a model that only estimates has none.
+        self.optimisation: Optimisation | None = None
+        # What a checkpoint remembers: the plain config of the model and of the data that it was trained on.
+        self.settings: dict[str, Any] = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[SETTINGS] = self.settings
+
+    @staticmethod
+    def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The network's state dict from the one that the family's authors publish."""
+        raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
+
+    @torch.no_grad()
+    def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
+        """Flow between pictures of any size, in eval mode.
+
+        image1, image2: (B, 3, H, W) or (3, H, W) tensors, RGB in [0, 1], or uint8 arrays (H, W, 3) or (B, H, W, 3).
+        Returns flow (B, 2, H, W) pixels at the pictures' own size. reuse: that of the previous pair's FlowOutput.
+        """
+        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        if image1.shape != image2.shape:
+            sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (image1, image2))
+            raise FlowBenchError(f"The two pictures differ in size ({sizes}): flow needs pictures of one size.")
+        height, width = image1.shape[-2:]
+        was_training = self.training
+        self.eval()
+        try:
+            output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
+        finally:
+            self.train(was_training)
+        output.flow = self.fitting.restore(output.flow, height, width)
+        return output
+
+    def _as_batch(self, image: Picture) -> Tensor:
+        parameter = next(self.parameters())
+        if isinstance(image, np.ndarray):
+            image = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).to(parameter.device)
+            image = image.to(parameter.dtype) / 255
+        image = image if image.ndim == 4 else image.unsqueeze(0)
+        return image.to(device=parameter.device, dtype=parameter.dtype)
+
+    def train(self, mode: bool = True) -> FlowModel:
+        super().train(mode)
+        if self.optimisation is not None and self.optimisation.freeze_batch_norm:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.optimisation.optimizer(self.network.parameters())
+        scheduler = self.optimisation.lr_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
+        self._check_size(batch)
+        output = self.network(batch.image1, batch.image2)
+        loss = self.objective(output, batch)
+        if not torch.isfinite(loss):
+            raise FlowBenchError(
+                f"The loss became {loss.item()} at step {self.global_step}, on the samples {', '.join(batch.key)}: look at "
+                "these samples, lower schedule.optimizer.lr, or use trainer.precision=32."
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        total, count = sample_sums(output.flow.detach(), batch)["epe"]
+        if count.sum() > 0:
+            self.log("train/epe", (total.sum() / count.sum()).float(), prog_bar=True, batch_size=len(batch))
+        return loss
+
+    def _check_size(self, batch: FlowBatch) -> None:
+        height, width = batch.image1.shape[-2:]
+        if height % self.network.stride or width % self.network.stride:
+            raise FlowBenchError(
+                f"Training samples are {height}x{width} (height x width), but {self.name} needs multiples of "
+                f"{self.network.stride}: set schedule.crop."
+            )
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+            self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
+        self.metrics.update(self.estimate(batch.image1, batch.image2).flow, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        figures = {f"val/{name}": figure for name, figure in self.metrics.compute().items()}
+        self.metrics.reset()
+        # The figures are already those of all processes; sync_dist only tells Lightning so.
+        self.log_dict(figures, sync_dist=True)
+
+    def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
+        output = self.estimate(batch.image1, batch.image2)
+        sums = sample_sums(output.flow, batch)
+        self.metrics.update_sums(sums)
+        return {"sums": sums, "stats": output.stats}

@@ -1,0 +1,31 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowbench.structures import FlowBatch, FlowOutput
+
+
+@dataclass(frozen=True)
+class SequenceLoss:
+    """RAFT's loss over successive predictions (arXiv 2003.12039, section 3.4): sum_i gamma^(n-1-i) * mean |flow_i - truth|.
+
+    The mean runs over all pixels and both components; pixels that are invalid or move by max_flow or more count as zeros.
+    """
+
+    gamma: float = 0.8
+    max_flow: float = 400.0
+
+    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
+        """output.predictions: n flows (B, 2, H, W). Returns a scalar in pixels."""
+        counted = (batch.valid & (batch.flow.norm(dim=1) < self.max_flow)).unsqueeze(1)
+        total = batch.flow.new_zeros(())
+        for prediction in output.predictions:
+            # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+            error = torch.where(counted, (prediction - batch.flow).abs(), 0.0)
+            total = self.gamma * total + error.mean()
+        return total

@@ -1,0 +1,83 @@
+"""Pictures scaled, captioned and put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+CAPTION_HEIGHT = 30
+_GAP = 4
+BACKGROUND = 24
+_TEXT = (235, 235, 235)
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.55
+
+
+def scaled(image: np.ndarray, width: int, drawn: np.ndarray | None = None) -> np.ndarray:
+    """The picture (H, W, 3) at another width: pixels stay sharp squares when it grows, are averaged when it shrinks.
+
+    drawn: (H, W) bool; with it, only those pixels enter the averages, so that sparse ones keep their colours.
+    """
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    if width >= image.shape[1]:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
+    average = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    if drawn is None:
+        return average
+    weight = drawn.astype(np.float32)[..., None]
+    total = cv2.resize(image * weight, (width, height), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(weight, (width, height), interpolation=cv2.INTER_AREA)[..., None]
+    return np.where(share > 0, total / np.maximum(share, 1e-9), average).round().astype(np.uint8)
+
+
+def captioned(image: np.ndarray, text: str, legend: np.ndarray | None = None) -> np.ndarray:
+    """The picture with a line of text above it; legend: a picture of at most CAPTION_HEIGHT rows, at the line's end."""
+    width = image.shape[1]
+    strip = np.full((CAPTION_HEIGHT, width, 3), BACKGROUND, np.uint8)
+    room = width - 12
+    if legend is not None:
+        height, legend_width = legend.shape[:2]
+        top = (CAPTION_HEIGHT - height) // 2
+        strip[top : top + height, width - legend_width - 4 : width - 4] = legend
+        room -= legend_width + 8
+    cv2.putText(strip, _fitting(text, room), (6, 20), _FONT, _FONT_SCALE, _TEXT, 1, cv2.LINE_AA)
+    return np.concatenate([strip, image])
+
+
+def grid(pictures: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Pictures of one size in that many rows, left to right, with a small gap."""
+    columns = -(-len(pictures) // rows)
+    empty = np.full_like(pictures[0], BACKGROUND)
+    cells = [*pictures, *[empty] * (rows * columns - len(pictures))]
+    return stacked([_beside(cells[row * columns : (row + 1) * columns]) for row in range(rows)])
+
+
+def stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures below each other with a small gap; narrower ones are filled up on the right."""
+    width = max(picture.shape[1] for picture in pictures)
+    parts = []
+    for picture in pictures:
+        bottom = _GAP if picture is not pictures[-1] else 0
+        parts.append(_bordered(picture, bottom=bottom, right=width - picture.shape[1]))
+    return np.concatenate(parts)
+
+
+def _beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    parts = [_bordered(picture, bottom=0, right=_GAP) for picture in pictures[:-1]]
+    return np.concatenate([*parts, pictures[-1]], axis=1)
+
+
+def _bordered(picture: np.ndarray, bottom: int, right: int) -> np.ndarray:
+    grey = (BACKGROUND, BACKGROUND, BACKGROUND)
+    return cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=grey)
+
+
+def _fitting(text: str, room: int) -> str:
+    # OpenCV's built-in fonts know ASCII only.
+    text = text.encode("ascii", "replace").decode()
+    shortened = text
+    while len(text) > 1 and cv2.getTextSize(shortened, _FONT, _FONT_SCALE, 1)[0][0] > room:
+        text = text[:-1]
+        shortened = text + ".."
+    return shortened

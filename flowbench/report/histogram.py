@@ -1,0 +1,81 @@
+"""A histogram as an inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+_WIDTH, _HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 16, 24, 44
+_BINS = 40
+
+
+def histogram_svg(values: Sequence[float], unit: str, counted: str) -> str:
+    """Bars over equal intervals up to the 99th percentile; what is above it is in the last bar, marked with ≥.
+
+    values: at least one finite number; others are left out. unit: below the axis. counted: what a bar counts, for
+    instance "samples". The dashed lines are the median and the mean of all finite values. Colours come from the page's
+    style sheet.
+    """
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    low, high = min(0.0, float(finite.min())), float(np.quantile(finite, 0.99))
+    high = high if high > low else low + 1.0
+    edges = np.linspace(low, high, _BINS + 1)
+    counts = np.histogram(np.minimum(finite, high), edges)[0]
+    parts = [
+        *_bars(counts, edges, unit, counted, cut=finite.max() > high),
+        *_axes(low, high, int(counts.max()), unit, counted, cut=finite.max() > high),
+        _marker("median", float(np.median(finite)), low, high, row=0),
+        _marker("mean", float(finite.mean()), low, high, row=1),
+    ]
+    label = escape(f"Histogram of {finite.size} {counted} over {unit}")
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    return f'<svg class="histogram" {box} role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _bars(counts: np.ndarray, edges: np.ndarray, unit: str, counted: str, cut: bool) -> list[str]:
+    width = (_WIDTH - _LEFT - _RIGHT) / _BINS
+    full = _HEIGHT - _TOP - _BOTTOM
+    bars = []
+    for index, count in enumerate(counts):
+        height = full * count / counts.max()
+        upper = "" if cut and index == _BINS - 1 else f" to {edges[index + 1]:.3g}"
+        interval = f"{'≥ ' if not upper else ''}{edges[index]:.3g}{upper} {unit}: {count} {counted}"
+        bars.append(
+            f'<rect class="bar" x="{_LEFT + index * width + 0.5:.1f}" y="{_HEIGHT - _BOTTOM - height:.1f}" '
+            f'width="{width - 1:.1f}" height="{height:.1f}"><title>{escape(interval)}</title></rect>'
+        )
+    return bars
+
+
+def _axes(low: float, high: float, most: int, unit: str, counted: str, cut: bool) -> list[str]:
+    floor = _HEIGHT - _BOTTOM
+    parts = [f'<path class="axis" d="M{_LEFT} {_TOP}V{floor}H{_WIDTH - _RIGHT}"/>']
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = low + share * (high - low)
+        prefix = "≥ " if cut and share == 1.0 else ""
+        anchor = "end" if share == 1.0 else "middle"
+        parts.append(_text(_x(value, low, high), floor + 16, f"{prefix}{value:.3g}", anchor))
+    parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, floor + 36, unit, "middle"))
+    parts.append(_text(_LEFT - 6, _TOP + 4, str(most), "end"))
+    parts.append(_text(_LEFT - 6, floor, "0", "end"))
+    parts.append(_text(4, _TOP - 12, counted, "start"))
+    return parts
+
+
+def _marker(name: str, value: float, low: float, high: float, row: int) -> str:
+    x = _x(min(value, high), low, high)
+    anchor = "end" if x > 0.7 * _WIDTH else "start"
+    line = f'<path class="marker" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>'
+    return line + _text(x + (4 if anchor == "start" else -4), _TOP + 10 + 15 * row, f"{name} {value:.3g}", anchor)
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _x(value: float, low: float, high: float) -> float:
+    return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)

@@ -1,0 +1,110 @@
+"""The report of an evaluation: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowbench.io.atomic import written_aside
+from flowbench.io.image import encode_image, read_image
+from flowbench.report.drawing import scaled
+from flowbench.report.histogram import histogram_svg
+from flowbench.report.html_table import html_metrics, html_table
+
+_WIDEST_PICTURE = 1600
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report: a file or an (H, W, 3) uint8 RGB array, its caption, and the group it is shown in."""
+
+    image: np.ndarray | str | Path
+    caption: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the report shows. Parts that are empty are left out.
+
+    settings: what changes the numbers (model, checkpoint, data, split, iterations, padding, precision). metrics: by
+    name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples' "epe".
+    pictures: shown group by group, in the given order.
+    """
+
+    title: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    per_sequence: Sequence[Mapping[str, Any]] = ()
+    per_sample: Sequence[Mapping[str, Any]] = ()
+    pictures: Sequence[Picture] = ()
+
+
+def write_report(path: str | Path, report: Report) -> None:
+    """Writes the report as one HTML file: pictures inside, no request to anywhere, all text escaped.
+
+    Raises FlowBenchError, naming the file, when a picture cannot be read or the report cannot be written.
+    """
+    page = render_report(report)
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def render_report(report: Report) -> str:
+    """The report's HTML."""
+    parts = {"title": escape(report.title), "content": "\n".join(_sections(report))}
+    template = files("flowbench.report").joinpath("report_template.html").read_text(encoding="utf-8")
+    # In one pass, so that a user's text that looks like a placeholder stays what it is.
+    return re.sub(r"\{\{(title|content)\}\}", lambda match: parts[match[1]], template)
+
+
+def _sections(report: Report) -> list[str]:
+    sections = []
+    if report.metrics:
+        sections.append(_section("Metrics", html_metrics(report.metrics)))
+    if report.settings:
+        sections.append(_section("Settings", _settings(report.settings)))
+    errors = [row["epe"] for row in report.per_sample if row.get("epe") is not None]
+    if np.isfinite(errors).any():
+        figure = histogram_svg(errors, unit="end-point error (px)", counted="samples")
+        sections.append(_section("Error of the samples", figure))
+    for group in dict.fromkeys(picture.group for picture in report.pictures):
+        figures = [_figure(picture) for picture in report.pictures if picture.group == group]
+        sections.append(_section(group or "Pictures", "\n".join(figures)))
+    if report.per_sequence:
+        sections.append(_section("Sequences", html_table(report.per_sequence, name="per-sequence")))
+    if report.per_sample:
+        sections.append(_section("Samples", html_table(report.per_sample, name="per-sample")))
+    return sections
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    lines = (
+        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>" for name, value in settings.items()
+    )
+    return f'<dl id="settings">{"".join(lines)}</dl>'
+
+
+def _figure(picture: Picture) -> str:
+    image = picture.image if isinstance(picture.image, np.ndarray) else read_image(picture.image)
+    if image.shape[1] > _WIDEST_PICTURE:
+        image = scaled(image, _WIDEST_PICTURE)
+    data = base64.b64encode(encode_image(image, ".webp", name=picture.caption)).decode()
+    caption = escape(picture.caption)
+    size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
+    return (
+        f'<figure><img src="data:image/webp;base64,{data}" alt="{caption}" {size}>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

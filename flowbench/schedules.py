@@ -1,0 +1,17 @@
+"""Learning rates over the steps of a run."""
+
+from __future__ import annotations
+
+import torch
+from torch.optim.lr_scheduler import OneCycleLR
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, *, steps: int, warm_up: float = 0.05) -> OneCycleLR:
+    """RAFT's schedule: linear warm-up over the share `warm_up` of the steps, linear decay, ended 100 steps early.
+
+    The peak is the learning rate that the optimiser was built with.
+    """
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(
+        optimizer, peaks, total_steps=steps + 100, pct_start=warm_up, cycle_momentum=False, anneal_strategy="linear"
+    )
