@@ -45,15 +45,6 @@ def _sums(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(mask, values, 0.0).double().sum(dim=(1, 2)), mask.sum(dim=(1, 2)).double()
 
 
-def sample_means(sums: dict[str, tuple[Tensor, Tensor]]) -> list[dict[str, float]]:
-    """The figures of each sample apart; a measure without a pixel to average is left out."""
-    samples: list[dict[str, float]] = []
-    for index in range(len(sums["epe"][1])):
-        totals = {name: (total[index].item(), count[index].item()) for name, (total, count) in sums.items()}
-        samples.append({name: total / count for name, (total, count) in totals.items() if count > 0})
-    return samples
-
-
 class FlowMetrics(Metric):
     """All measures over a data set, exact over unequal batches and several processes."""
 

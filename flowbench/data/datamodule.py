@@ -65,13 +65,21 @@ class FlowDataModule(pl.LightningDataModule):
         self.steps = steps
         self.workers = workers
         self.seed = seed
+        self.tested = "test"
 
     def setup(self, stage: str) -> None:
         """Draws one sample of each set that the stage needs: what is wrong with the data shows before the first step."""
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}[stage]
+        needed = {"fit": ("train", "val"), "validate": ("val",), "test": (self.tested,)}[stage]
         for split in needed:
             samples = self._split(split)
             _ = AugmentedSamples(samples, self.augmentations, self.seed)[0, 0] if split == "train" else samples[0]
+
+    def test_on(self, split: str) -> Dataset:
+        """Has Lightning's test loop run over train, val or test, and gives those samples."""
+        if split not in ("train", "val", "test"):
+            raise FlowBenchError(f"Unknown split '{split}': choose train, val or test.")
+        self.tested = split
+        return self._split(split)
 
     def counts(self) -> dict[str, int]:
         """Pairs of each split."""
@@ -94,7 +102,7 @@ class FlowDataModule(pl.LightningDataModule):
         return self._evaluation_loader(self.val)
 
     def test_dataloader(self) -> DataLoader:
-        return self._evaluation_loader(self.test)
+        return self._evaluation_loader(self._split(self.tested))
 
     def _evaluation_loader(self, samples: Dataset) -> DataLoader:
         sampler = EvaluationSampler(size=len(samples), share=self._share())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,7 +17,10 @@ from flowbench.io.image import SUFFIXES, read_image
 
 
 class Frame(NamedTuple):
-    """One picture of a sequence. name: unique in its sequence, fit for a file name. image: (H, W, 3) uint8 RGB."""
+    """One picture of a sequence. image: (H, W, 3) uint8 RGB.
+
+    name: unique in its sequence, fit for a file's name; holds folders where files of several folders are equally named.
+    """
 
     name: str
     image: np.ndarray
@@ -107,9 +111,9 @@ def _unique_names(paths: list[Path]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     names = [path.as_posix() for path in relative]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise FlowBenchError(f"{repeated}: listed more than once; every frame needs a name of its own.")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise FlowBenchError(f"{repeated[0]}: listed more than once; every frame needs a name of its own.")
     return names
 
 

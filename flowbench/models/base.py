@@ -54,6 +54,8 @@ class FlowModel(pl.LightningModule):
         self.optimisation: Optimisation | None = None
         # What a checkpoint remembers: the plain config of the model and of the data that it was trained on.
         self.settings: dict[str, Any] = {}
+        # The figures of the last test, over all processes.
+        self.test_figures: dict[str, float] = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
@@ -147,3 +149,7 @@ class FlowModel(pl.LightningModule):
         sums = sample_sums(output.flow, batch)
         self.metrics.update_sums(sums)
         return {"sums": sums, "stats": output.stats}
+
+    def on_test_epoch_end(self) -> None:
+        self.test_figures = self.metrics.compute()
+        self.metrics.reset()

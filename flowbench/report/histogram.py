@@ -27,9 +27,8 @@ def histogram_svg(values: Sequence[float], unit: str, counted: str) -> str:
     counts = np.histogram(np.minimum(finite, high), edges)[0]
     parts = [
         *_bars(counts, edges, unit, counted, cut=finite.max() > high),
-        *_axes(low, high, int(counts.max()), unit, counted, cut=finite.max() > high),
-        _marker("median", float(np.median(finite)), low, high, row=0),
-        _marker("mean", float(finite.mean()), low, high, row=1),
+        *_axes(edges, int(counts.max()), unit, counted, cut=finite.max() > high),
+        *_markers({"median": float(np.median(finite)), "mean": float(finite.mean())}, low, high),
     ]
     label = escape(f"Histogram of {finite.size} {counted} over {unit}")
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
@@ -51,14 +50,13 @@ def _bars(counts: np.ndarray, edges: np.ndarray, unit: str, counted: str, cut: b
     return bars
 
 
-def _axes(low: float, high: float, most: int, unit: str, counted: str, cut: bool) -> list[str]:
+def _axes(edges: np.ndarray, most: int, unit: str, counted: str, cut: bool) -> list[str]:
     floor = _HEIGHT - _BOTTOM
     parts = [f'<path class="axis" d="M{_LEFT} {_TOP}V{floor}H{_WIDTH - _RIGHT}"/>']
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        value = low + share * (high - low)
-        prefix = "≥ " if cut and share == 1.0 else ""
-        anchor = "end" if share == 1.0 else "middle"
-        parts.append(_text(_x(value, low, high), floor + 16, f"{prefix}{value:.3g}", anchor))
+    for value in edges[: -1 : _BINS // 4]:
+        parts.append(_text(_x(value, edges[0], edges[-1]), floor + 16, f"{value:.3g}", "middle"))
+    last = f"≥ {edges[-2]:.3g}" if cut else f"{edges[-1]:.3g}"
+    parts.append(_text(_WIDTH - _RIGHT, floor + 16, last, "end"))
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, floor + 36, unit, "middle"))
     parts.append(_text(_LEFT - 6, _TOP + 4, str(most), "end"))
     parts.append(_text(_LEFT - 6, floor, "0", "end"))
@@ -66,11 +64,15 @@ def _axes(low: float, high: float, most: int, unit: str, counted: str, cut: bool
     return parts
 
 
-def _marker(name: str, value: float, low: float, high: float, row: int) -> str:
-    x = _x(min(value, high), low, high)
-    anchor = "end" if x > 0.7 * _WIDTH else "start"
-    line = f'<path class="marker" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>'
-    return line + _text(x + (4 if anchor == "start" else -4), _TOP + 10 + 15 * row, f"{name} {value:.3g}", anchor)
+def _markers(values: dict[str, float], low: float, high: float) -> list[str]:
+    lines, labels = [], []
+    for row, (name, value) in enumerate(values.items()):
+        x = _x(min(value, high), low, high)
+        lines.append(f'<path class="marker" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>')
+        anchor, shift = ("end", -4) if x > 0.7 * _WIDTH else ("start", 4)
+        labels.append(_text(x + shift, _TOP + 10 + 15 * row, f"{name} {value:.3g}", anchor))
+    # Lines first: a label must not be crossed by its neighbour's line.
+    return lines + labels
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

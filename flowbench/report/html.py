@@ -36,8 +36,8 @@ class Report:
     """What the report shows. Parts that are empty are left out.
 
     settings: what changes the numbers (model, checkpoint, data, split, iterations, padding, precision). metrics: by
-    name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples' "epe".
-    pictures: shown group by group, in the given order.
+    name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples'
+    "epe". pictures: shown group by group, in the given order.
     """
 
     title: str

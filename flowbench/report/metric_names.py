@@ -15,17 +15,17 @@ class MetricKind(NamedTuple):
 
     unit: str
     lower_is_better: bool
-    decimals: int
+    number_format: str
 
 
 def metric_kind(name: str) -> MetricKind:
     """Of a metric by its name, which may have a prefix such as "val/" or "sintel_clean/"."""
     base = name.rsplit("/", 1)[-1]
     if base in _PIXELS:
-        return MetricKind("px", True, 3)
+        return MetricKind("px", True, ".3f")
     if base in _PERCENTAGES:
-        return MetricKind("%", True, 2)
-    return MetricKind("", False, 3)
+        return MetricKind("%", True, ".2f")
+    return MetricKind("", False, ".4g")
 
 
 def heading(name: str) -> str:
@@ -41,5 +41,5 @@ def formatted(name: str, value: Any) -> str:
     if value is None or (isinstance(value, Real) and not math.isfinite(value)):
         return "-"
     if isinstance(value, Real) and not isinstance(value, Integral):
-        return f"{float(value):.{metric_kind(name).decimals}f}"
+        return format(float(value), metric_kind(name).number_format)
     return str(value)
