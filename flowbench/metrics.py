@@ -60,11 +60,8 @@ class FlowMetrics(Metric):
         self.add_state("counts", zeros.clone(), dist_reduce_fx="sum")
         self.add_state("image_means", torch.zeros(2, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, flow: Tensor, batch: FlowBatch) -> None:
-        """flow: (B, 2, H, W) pixels, the estimate for the batch."""
-        self.update_sums(sample_sums(flow, batch))
-
-    def update_sums(self, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
+    def update(self, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
+        """sums: of `sample_sums`, for any number of samples."""
         for place, name in enumerate(self._POOLED):
             if name in sums:
                 total, count = sums[name]

@@ -69,5 +69,5 @@ class SampleRecorder(Callback):
         pooled: dict[str, FlowMetrics] = {}
         for _, record in sorted(self._records.items()):
             sums = {name: (torch.tensor([total]), torch.tensor([count])) for name, (total, count) in record.sums.items()}
-            pooled.setdefault(record.sequence, FlowMetrics()).update_sums(sums)
+            pooled.setdefault(record.sequence, FlowMetrics()).update(sums)
         return [{"sequence": name, **metrics.compute()} for name, metrics in pooled.items()]

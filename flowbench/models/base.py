@@ -136,7 +136,8 @@ class FlowModel(pl.LightningModule):
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
-        self.metrics.update(self.estimate(batch.image1, batch.image2).flow, batch)
+        output = self.estimate(batch.image1, batch.image2)
+        self.metrics.update(sample_sums(output.flow, batch))
 
     def on_validation_epoch_end(self) -> None:
         figures = {f"val/{name}": figure for name, figure in self.metrics.compute().items()}
@@ -147,7 +148,7 @@ class FlowModel(pl.LightningModule):
     def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
         output = self.estimate(batch.image1, batch.image2)
         sums = sample_sums(output.flow, batch)
-        self.metrics.update_sums(sums)
+        self.metrics.update(sums)
         return {"sums": sums, "stats": output.stats}
 
     def on_test_epoch_end(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
 from torch.utils.data import Dataset
 
+from flowbench.data.scenes.effect import Pair
 from flowbench.data.scenes.effects import Effects
 from flowbench.data.scenes.layers import Layer
 from flowbench.data.scenes.photographs import list_photographs
@@ -91,27 +92,23 @@ class SyntheticScenes(Dataset):
         return self._count
 
     def __getitem__(self, index: int) -> FlowSample:
-        scene, frames, images = self._render(index)
-        return self._sample(index, scene, frames[0], images)
+        return self._samples(index, directions=1)[0]
 
     def pair(self, index: int) -> ScenePair:
         """The sample at `index`, and the same one seen from image2."""
-        scene, frames, images = self._render(index)
-        return ScenePair(
-            forward=self._sample(index, scene, frames[0], images),
-            backward=self._sample(index, scene, frames[1], images[::-1]),
-        )
+        return ScenePair(*self._samples(index, directions=2))
 
-    def _render(self, index: int) -> tuple[list[Layer], list[Frame], tuple[np.ndarray, np.ndarray]]:
+    def _samples(self, index: int, directions: int) -> list[FlowSample]:
+        """One scene: from image1 to image2 and, where two directions are wanted, back."""
         index = range(self._count)[index]
         geometry, textures, effects = SeedSequence((self.seed, SPLITS.index(self.split), index)).spawn(3)
         scene = draw_scene(self.settings, Generator(PCG64(geometry)), Generator(PCG64(textures)))
         frames = [render(scene, number, self.settings.size) for number in (1, 2)]
-        return scene, frames, self.effects.apply((frames[0].image, frames[1].image), effects, self.settings.scale)
+        images = self.effects.apply((frames[0].image, frames[1].image), effects, self.settings.scale)
+        pictures = zip(frames[:directions], (images, images[::-1]))
+        return [self._sample(index, scene, frame, pair) for frame, pair in pictures]
 
-    def _sample(
-        self, index: int, scene: list[Layer], frame: Frame, images: tuple[np.ndarray, np.ndarray]
-    ) -> FlowSample:
+    def _sample(self, index: int, scene: list[Layer], frame: Frame, images: Pair) -> FlowSample:
         flow, occluded = exact_flow(scene, frame)
         return FlowSample(
             image1=images[0],

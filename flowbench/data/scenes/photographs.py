@@ -47,7 +47,9 @@ def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int])
     left = rng.integers(photograph.shape[1] - crop_width + 1)
     crop = photograph[top : top + crop_height, left : left + crop_width]
     shrinks = crop_height > height
-    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    texture = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    # Detail of a single pixel would look different in each image, depending on where their pixels fall.
+    return cv2.GaussianBlur(texture, (3, 3), 0.7)
 
 
 @lru_cache(maxsize=KEPT)

@@ -6,15 +6,15 @@ Shapes and motions are drawn in units of the image: a scene at another size is t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
 
+from flowbench.data.scenes.kinematics import draw_camera_motion, draw_layer_motion
 from flowbench.data.scenes.layers import Layer
 from flowbench.data.scenes.motion import Motion
-from flowbench.data.scenes.motions import draw_camera_motion, draw_layer_motion
 from flowbench.data.scenes.photographs import draw_photograph
 from flowbench.data.scenes.shapes import draw_outlines, rasterise
 from flowbench.data.scenes.textures import draw_texture
@@ -67,11 +67,7 @@ def draw_scene(settings: SceneSettings, rng: Generator, texture_rng: Generator) 
     radii = radii[np.argsort(-radii * rng.uniform(0.5, 1.5, radii.size))]
     layers = [_background(settings, camera, rng, texture_rng)]
     layers += [_foreground(settings, float(radius), camera, rng, texture_rng) for radius in radii]
-    return [_held_still(layer) for layer in layers] if static else layers
-
-
-def _held_still(layer: Layer) -> Layer:
-    return Layer(layer.texture, layer.mask, layer.canvas, Motion(np.eye(3)))
+    return [replace(layer, motion=Motion(np.eye(3))) for layer in layers] if static else layers
 
 
 def _background(settings: SceneSettings, motion: Motion, rng: Generator, texture_rng: Generator) -> Layer:
@@ -88,7 +84,7 @@ def _foreground(
 ) -> Layer:
     height, width = settings.size
     pixels = radius * settings.scale * REFERENCE_SIZE[0]
-    mask, centre = rasterise(draw_outlines(rng), pixels)
+    mask, centre = rasterise(draw_outlines(rng, pixels), pixels)
     position = rng.uniform(-0.05, 1.05, 2) * (width, height)
     canvas = _placement(rng.uniform(0, 2 * np.pi), position, centre)
     motion = draw_layer_motion(rng, position, pixels, camera, settings.limit)

@@ -14,7 +14,8 @@ from flowbench.data.scenes.draws import pick
 SUBPIXEL_BITS = 4
 # Empty pixels around a mask: beyond it, sampling finds nothing.
 MARGIN = 4
-MIN_BAR_WIDTH = 3.0
+# In pixels: a thinner bar would nowhere cover more than half of a pixel.
+THINNEST_BAR = 3.0
 BAR_LENGTH = np.linspace(-1, 1, 17)
 BLOB_ORDERS = np.arange(2, 7)
 CIRCLE_ANGLES = np.arange(72) * (2 * np.pi / 72)
@@ -44,11 +45,11 @@ def blob(rng: Generator) -> Outline:
     return CIRCLE * (radius / radius.max())[:, None]
 
 
-def bar(rng: Generator) -> Outline:
-    """A thin, slightly bent bar of length 2."""
+def bar(rng: Generator, thinnest: float = 0.0) -> Outline:
+    """A thin, slightly bent bar of length 2, at least `thinnest` wide."""
     spine = rng.normal(0, 0.12) * (1 - BAR_LENGTH**2)
-    width = rng.uniform(0.025, 0.09)
-    upper, lower = np.stack([BAR_LENGTH, spine + width], 1), np.stack([BAR_LENGTH, spine - width], 1)
+    half = max(rng.uniform(0.025, 0.09), thinnest / 2)
+    upper, lower = np.stack([BAR_LENGTH, spine + half], 1), np.stack([BAR_LENGTH, spine - half], 1)
     return np.concatenate([upper, lower[::-1]])
 
 
@@ -61,13 +62,13 @@ SHAPES: tuple[tuple[Callable[[Generator], Outline], float], ...] = (
 HOLE_PROBABILITY = 0.25
 
 
-def draw_outlines(rng: Generator) -> list[Outline]:
-    """A shape in the unit circle, and after it the holes cut out of it."""
+def draw_outlines(rng: Generator, radius: float) -> list[Outline]:
+    """A shape in the unit circle, and after it the holes cut out of it; radius: that of the circle, in pixels."""
     shape = pick(rng, SHAPES)
-    outlines = [shape(rng)]
-    if shape is not bar and rng.random() < HOLE_PROBABILITY:
-        outlines += _holes(rng)
-    return outlines
+    if shape is bar:
+        return [bar(rng, thinnest=THINNEST_BAR / radius)]
+    holes = _holes(rng) if rng.random() < HOLE_PROBABILITY else []
+    return [shape(rng), *holes]
 
 
 def rasterise(outlines: list[Outline], radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -76,12 +77,13 @@ def rasterise(outlines: list[Outline], radius: float) -> tuple[np.ndarray, np.nd
     Returns the mask, (h, w) uint8 with 255 inside, and its centre: the (x, y) pixel at which the outlines' origin lies.
     """
     vertices = [outline * radius for outline in outlines]
-    vertices[0] = _thickened(vertices[0])
     low = np.floor(vertices[0].min(0)) - MARGIN
     width, height = (np.ceil(vertices[0].max(0)) + MARGIN - low).astype(int) + 1
     mask = np.zeros((height, width), np.uint8)
-    fixed = [np.round((points - low) * (1 << SUBPIXEL_BITS)).astype(np.int32) for points in vertices]
-    cv2.fillPoly(mask, fixed, 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+    shape, *holes = (np.round((points - low) * (1 << SUBPIXEL_BITS)).astype(np.int32) for points in vertices)
+    cv2.fillPoly(mask, [shape], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+    if holes:
+        cv2.fillPoly(mask, holes, 0, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
     # OpenCV's edges are half a pixel wide; a softer ramp survives being resampled.
     return cv2.GaussianBlur(mask, (3, 3), 0.6), -low
 
@@ -97,9 +99,3 @@ def _holes(rng: Generator) -> list[Outline]:
     count = int(rng.integers(2, 4))
     angles = (np.arange(count) + rng.uniform()) * (2 * np.pi / count)
     return [blob(rng) * 0.13 + 0.24 * np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
-
-
-def _thickened(vertices: Outline) -> Outline:
-    """Stretches an outline that is too thin for the pixel grid."""
-    thickness = np.ptp(vertices[:, 1])
-    return vertices if thickness >= MIN_BAR_WIDTH else vertices * (1.0, MIN_BAR_WIDTH / thickness)

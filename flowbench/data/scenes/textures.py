@@ -77,10 +77,10 @@ def gradient(rng: Generator, size: Size, scale: float) -> np.ndarray:
 
 
 PATTERNS: tuple[tuple[Callable[[Generator, Size, float], np.ndarray], float], ...] = (
-    (noise, 0.35),
+    (noise, 0.4),
     (voronoi, 0.2),
-    (stripes, 0.15),
-    (grid, 0.15),
+    (stripes, 0.12),
+    (grid, 0.13),
     (gradient, 0.15),
 )
 
@@ -91,7 +91,7 @@ def draw_texture(rng: Generator, size: Size, scale: float) -> np.ndarray:
     size: (height, width) in pixels. scale: the images' size over 384x512, which pattern sizes follow.
     """
     field = pick(rng, PATTERNS)(rng, size, scale)
-    roughness = rng.uniform(0.15, 0.5)
+    roughness = rng.uniform(0.2, 0.5)
     # Even a painted wall has marks: without them flow would be unobservable inside stripes and cells.
     field = cv2.addWeighted(field, 1 - roughness, noise(rng, size, scale), roughness, 0)
     return cv2.applyColorMap(field, draw_palette(rng)[:, None])

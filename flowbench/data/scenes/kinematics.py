@@ -16,8 +16,8 @@ from flowbench.data.scenes.draws import direction
 from flowbench.data.scenes.motion import Motion, Wave, transform
 
 # Median speeds over the largest displacement allowed, and the spread of their logarithm.
-CAMERA_SPEED = 0.04
-LAYER_SPEED = 0.05
+CAMERA_SPEED = 0.052
+LAYER_SPEED = 0.06
 SPREAD = 1.1
 # The displacement of the rim over the speed: the standard deviation of each part of the motion.
 CAMERA_RIM = 0.35

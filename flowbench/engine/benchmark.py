@@ -1,0 +1,209 @@
+"""What a model, the look-up or the data costs on this machine."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+import torch.nn.functional as F
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+
+from flowbench.configs import build
+from flowbench.engine.measure import (
+    count_macs,
+    dtype_of,
+    matmul_rate,
+    mixed_precision,
+    peak_memory,
+    saved_for_backward,
+    time_calls,
+)
+from flowbench.engine.models import build_model
+from flowbench.errors import FlowBenchError
+from flowbench.io.records import write_csv, write_json
+from flowbench.models.base import FlowModel
+from flowbench.ops.correlation import build_correlation
+from flowbench.ops.sampling import coordinate_grid, sample_bilinear
+from flowbench.report.table import print_table, rows_table
+from flowbench.structures import FlowBatch
+
+Row = dict[str, Any]
+
+
+def benchmark(config: DictConfig) -> list[Row]:
+    """Measures config.subject and writes benchmark.csv and benchmark.json into the run's folder."""
+    subjects = {"model": model_rows, "lookup": lookup_rows, "data": data_rows}
+    if config.subject not in subjects:
+        raise FlowBenchError(f"Unknown subject '{config.subject}': choose {', '.join(subjects)}.")
+    torch.manual_seed(0)
+    rows = subjects[config.subject](config)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    write_csv(folder / "benchmark.csv", rows)
+    write_json(folder / "benchmark.json", rows)
+    console = Console()
+    print_table(rows_table(rows, f"{config.subject}, {_machine(config)}"), console)
+    console.print(f"figures: {folder / 'benchmark.csv'}", highlight=False, soft_wrap=True)
+    return rows
+
+
+def _machine(config: DictConfig) -> str:
+    device = chosen_device(config.device)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device of that name; "auto" is a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise FlowBenchError(f"There is no device '{name}' here: use device=auto, cpu or cuda.") from error
+
+
+def model_rows(config: DictConfig) -> list[Row]:
+    """One row a precision and mode: the forward pass, and with training=true a training step."""
+    model = build_model(config.model)
+    if config.iterations is not None:
+        model.network.iterations = model.network.eval_iterations = config.iterations
+    device = chosen_device(config.device)
+    model.to(device)
+    precisions = config.precision if not isinstance(config.precision, str | int) else [config.precision]
+    modes = [_forward, _training_step] if config.training else [_forward]
+    return [_model_row(config, model, device, str(precision), mode) for precision, mode in itertools.product(precisions, modes)]
+
+
+def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: Callable) -> Row:
+    height, width = config.size
+    batch = _random_batch(config.batch_size, height, width, device)
+    call = mode(model, batch, device, precision)
+    gc.collect()
+    memory = peak_memory(call, device)
+    macs = count_macs(call)
+    rate_before = matmul_rate(device, dtype_of(precision))
+    times = time_calls(call, device, warm_up=config.warm_up, repeats=config.repeats)
+    rate = (rate_before + matmul_rate(device, dtype_of(precision))) / 2
+    row = {
+        "model": model.name,
+        "mode": mode.__name__.strip("_"),
+        "precision": precision,
+        "size": f"{height}x{width}",
+        "batch": config.batch_size,
+        "iterations": model.network.iterations if mode is _training_step else model.network.eval_iterations,
+        "parameters (M)": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+        "GMAC": macs / 1e9,
+        "median (ms)": 1e3 * times.median,
+        "p90 (ms)": 1e3 * times.p90,
+        "memory (MiB)": None if memory is None else memory / 2**20,
+        "GFLOP/s": 2e-9 * macs / times.median,
+        "matmul GFLOP/s": rate / 1e9,
+        "share of matmul (%)": 200 * macs / times.median / rate,
+    }
+    if mode is _training_step:
+        row["saved by autograd (MiB)"] = _saved(model, batch, device, precision) / 2**20
+    return row
+
+
+def _random_batch(batch: int, height: int, width: int, device: torch.device) -> FlowBatch:
+    images = torch.rand(2, batch, 3, height, width, device=device)
+    flow = 4 * torch.randn(batch, 2, height, width, device=device)
+    valid = torch.ones(batch, height, width, dtype=torch.bool, device=device)
+    return FlowBatch(images[0], images[1], flow, valid, key=[""] * batch)
+
+
+def _forward(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> Callable[[], Any]:
+    def call() -> Any:
+        with mixed_precision(device, precision):
+            return model.estimate(batch.image1, batch.image2)
+
+    return call
+
+
+def _loss(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> torch.Tensor:
+    model.train()
+    with mixed_precision(device, precision):
+        return model.objective(model.network(batch.image1, batch.image2), batch)
+
+
+def _training_step(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> Callable[[], Any]:
+    def call() -> None:
+        model.zero_grad()
+        _loss(model, batch, device, precision).backward()
+
+    return call
+
+
+def _saved(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> int:
+    return saved_for_backward(lambda: _loss(model, batch, device, precision), list(model.parameters()))
+
+
+def lookup_rows(config: DictConfig) -> list[Row]:
+    """The correlation look-up of RAFT, gathered once and blended, against a bilinear sample for every entry."""
+    device = chosen_device(config.device)
+    height, width = (side // 8 for side in config.size)
+    features = torch.randn(2, config.batch_size, 256, height, width, device=device)
+    coords = coordinate_grid(config.batch_size, height, width, like=features)
+    coords = coords + 4 * torch.randn_like(coords)
+    lookups = {
+        kind: build_correlation(features[0], features[1], kind=kind).lookup for kind in ("all_pairs", "on_demand")
+    }
+    lookups["grid_sample"] = _grid_sample_lookup(features[0], features[1])
+    reference = lookups["grid_sample"](coords)
+    rows = []
+    for name, lookup in lookups.items():
+        times = time_calls(lambda lookup=lookup: lookup(coords), device, warm_up=config.warm_up, repeats=config.repeats)
+        difference = (lookup(coords) - reference).abs().max() / reference.abs().max()
+        rows.append(
+            {
+                "look-up": name,
+                "size": f"{config.size[0]}x{config.size[1]}",
+                "median (ms)": 1e3 * times.median,
+                "p90 (ms)": 1e3 * times.p90,
+                "largest relative difference": difference.item(),
+            }
+        )
+    return rows
+
+
+def _grid_sample_lookup(features1: torch.Tensor, features2: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The plain look-up: a pyramid of volumes, 81 bilinear samples a pixel and level."""
+    batch, channels, height, width = features1.shape
+    volume = features1.flatten(2).transpose(1, 2) @ features2.flatten(2) / channels**0.5
+    pyramid = [volume.view(batch * height * width, 1, height, width)]
+    for _ in range(3):
+        pyramid.append(F.avg_pool2d(pyramid[-1], 2))
+    offsets = torch.arange(-4, 5, device=features1.device, dtype=features1.dtype)
+    window = torch.stack(torch.meshgrid(offsets, offsets, indexing="ij"))
+
+    def lookup(coords: torch.Tensor) -> torch.Tensor:
+        centres = coords.permute(0, 2, 3, 1).reshape(-1, 2, 1, 1)
+        sampled = [sample_bilinear(level, centres / 2**number + window) for number, level in enumerate(pyramid)]
+        return torch.stack(sampled, dim=1).view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+    return lookup
+
+
+def data_rows(config: DictConfig) -> list[Row]:
+    """Pairs a second that one process makes of the training data, on one core."""
+    data = build(config.data)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    samples = data.train
+    _ = samples[0]
+    start, pairs = time.perf_counter(), 0
+    while time.perf_counter() - start < config.seconds:
+        pairs += 1
+        sample = samples[pairs]
+    seconds = time.perf_counter() - start
+    height, width = sample.flow.shape[:2]
+    return [
+        {"data": data.name, "size": f"{height}x{width}", "pairs": pairs, "seconds": seconds, "pairs/s a core": pairs / seconds}
+    ]

@@ -1,0 +1,59 @@
+"""Models for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from flowbench.configs import config_folder
+from flowbench.engine.models import build_model, load_model
+from flowbench.errors import FlowBenchError
+from flowbench.models.base import FlowModel
+
+
+def load(
+    model_or_checkpoint: str | Path, checkpoint: str | Path | None = None, overrides: Sequence[str] = ()
+) -> FlowModel:
+    """A model in eval mode.
+
+    model_or_checkpoint: a name of conf/model ("raft_h"), or one of our checkpoints, which knows its model. checkpoint:
+    weights for the named model, ours or official; without it the weights are fresh. overrides: changes to the model's
+    config, as on the command line without the leading "model.", for instance ["network.eval_iterations=12"].
+
+        model = flowbench.load("raft", "raft-things.pth")
+        flow = model.estimate(image1, image2).flow      # uint8 arrays (H, W, 3) -> (1, 2, H, W) pixels
+    """
+    names = {path.stem for path in (config_folder() / "model").glob("*.yaml")}
+    if str(model_or_checkpoint) in names:
+        config = model_config(str(model_or_checkpoint), overrides)
+        return build_model(config).eval() if checkpoint is None else load_model(checkpoint, config)[0]
+    if checkpoint is None and Path(model_or_checkpoint).is_file():
+        if overrides:
+            raise FlowBenchError("Overrides need the model's name: load(name, checkpoint, overrides).")
+        return load_model(model_or_checkpoint)[0]
+    raise FlowBenchError(
+        f"'{model_or_checkpoint}' is neither a model nor a checkpoint file; the models are {', '.join(sorted(names))}."
+    )
+
+
+def model_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """conf/model/<name>.yaml with changes."""
+    with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose(overrides=[f"+model={name}", *(f"model.{change}" for change in overrides)]).model
+
+
+@contextmanager
+def _hydra_of_our_own() -> Iterator[None]:
+    """Sets aside a Hydra that the caller's program may be running under."""
+    running = GlobalHydra.instance()
+    theirs = running.hydra
+    running.clear()
+    try:
+        yield
+    finally:
+        running.hydra = theirs
