@@ -45,8 +45,8 @@ class PairPredictor:
     def __call__(self, image1: np.ndarray, image2: np.ndarray) -> np.ndarray:
         """image1, image2: (B, H, W, 3) uint8 RGB -> flow (B, H, W, 2) float32 pixels.
 
-        Raises FlowBenchError for pictures that are too small or exceed the device's memory, for flow that is not finite,
-        and when a warm start is wanted of a model that has none.
+        Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
+        when a warm start is wanted of a model that has none.
         """
         device = self._model.device.type
         try:

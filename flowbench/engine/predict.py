@@ -42,8 +42,8 @@ _CHOICES = {
     "backward": (True, False),
     "warm_start": (True, False),
 }
-_COUNTS = ("batch_size", "iterations", "limit")
-_POSITIVE = ("fps", "max_flow")
+_COUNTS = {"batch_size": int, "iterations": int | None, "limit": int | None}
+_AMOUNTS = {"fps": int | float | None, "max_flow": int | float | None}
 _FPS_OF_PICTURES = 24.0
 
 
@@ -85,7 +85,7 @@ def predict(config: DictConfig) -> PredictionResult:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device of that name; "auto" is cuda where there is one, else cpu. Raises FlowBenchError where there is none."""
+    """The device of that name; "auto" is cuda where there is one, else cpu. Raises FlowBenchError for an absent one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -105,16 +105,14 @@ def _check(config: DictConfig) -> None:
             raise FlowBenchError(
                 f"{name}={config[name]}: choose one of {', '.join(str(choice) for choice in choices)}."
             )
-    for name in _COUNTS:
-        if config[name] is not None and not (isinstance(config[name], int) and config[name] > 0):
-            raise FlowBenchError(f"{name}={config[name]}: a whole number above zero is needed.")
-    for name in _POSITIVE:
-        if config[name] is not None and not (isinstance(config[name], int | float) and config[name] > 0):
-            raise FlowBenchError(f"{name}={config[name]}: a number above zero is needed.")
+    for name, kind in (_COUNTS | _AMOUNTS).items():
+        value = config[name]
+        if not isinstance(value, kind) or (value is not None and value <= 0):
+            raise FlowBenchError(f"{name}={value}: a {'whole ' * (name in _COUNTS)}number above zero is needed.")
     if config.warm_start and config.batch_size != 1:
         raise FlowBenchError(
-            f"warm_start=true starts each pair from the one before, but batch_size={config.batch_size} computes them at "
-            "once: set batch_size=1, or leave warm_start out."
+            f"warm_start=true starts each pair from the one before, but batch_size={config.batch_size} computes them "
+            "at once: set batch_size=1, or leave warm_start out."
         )
 
 
@@ -222,7 +220,7 @@ class _PairsPerSecond(ProgressColumn):
 
 
 def _tell(result: PredictionResult, claimed_frames: int | None) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     if claimed_frames not in (None, result.pairs + 1):
         console.print(f"The video's header claims {claimed_frames} frames, but {result.pairs + 1} could be read.")
     speed = f"{result.pairs / result.seconds:.2f} pairs/s with reading and writing"

@@ -73,7 +73,10 @@ def side_by_side(frame: Frame, flow: np.ndarray, max_flow: float) -> np.ndarray:
     width = min(max(frame.image.shape[1], _NARROWEST), _WIDEST)
     wheel = wheel_image(CAPTION_HEIGHT - 2, background=BACKGROUND)
     colours = scaled(flow_to_image(flow, max_flow=max_flow), width)
-    cells = [captioned(scaled(frame.image, width), frame.name), captioned(colours, f"{max_flow:.1f} px", wheel)]
+    cells = [
+        captioned(scaled(frame.image, width), frame.name),
+        captioned(colours, f"flow, scale {max_flow:.1f} px", wheel),
+    ]
     return grid(cells, rows=1)
 
 

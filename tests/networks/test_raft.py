@@ -1,0 +1,195 @@
+import pytest
+import torch
+from support import golden
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import flowbench
+from flowbench.errors import FlowBenchError
+from flowbench.metrics import sample_sums
+from flowbench.models.base import FlowModel
+from flowbench.objectives import SequenceLoss
+from flowbench.structures import FlowBatch
+
+CASES = {
+    "raft_large_12": ("raft", "raft_large", 5_257_536),
+    "raft_small_12": ("raft_small", "raft_small", 990_162),
+    "raft_h_candidate_B": ("raft_h", "raft_h_candidate_B", 13_424_192),
+}
+
+
+def official_model(case: str, tmp_path, iterations: int = 12) -> FlowModel:
+    """The model as a user would load it: an official checkpoint file through the project's own reader."""
+    name, weights, _ = CASES[case]
+    path = tmp_path / "official.pth"
+    torch.save(golden.official_state(weights), path)
+    model = flowbench.load(name, path)
+    model.network.iterations = model.network.eval_iterations = iterations
+    return model
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_parameter_count(case):
+    name, _, parameters = CASES[case]
+    assert sum(parameter.numel() for parameter in flowbench.load(name).network.parameters()) == parameters
+
+
+@pytest.mark.parametrize("correlation", ["all_pairs", "on_demand"])
+@pytest.mark.parametrize("case", CASES)
+def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
+    model = official_model(case, tmp_path)
+    model.network.correlation = correlation
+    for name, expected in golden.case(case)["outputs"].items():
+        if name not in ("A", "S"):
+            continue
+        tolerance = expected["tolerance"]
+        output = model.float().estimate(golden.image(f"{name}_1", torch.float32), golden.image(f"{name}_2", torch.float32))
+        low = golden.array(f"{case}/{name}_flow_low.npy")
+        assert (output.reuse - low).abs().max() < tolerance["flow_low_abs_f32"]
+        if "flow_up" in expected["files"]:
+            difference = output.flow - golden.array(expected["files"]["flow_up"])
+        else:
+            difference = output.flow[..., ::3, ::3] - golden.array(expected["files"]["flow_up_s3"])
+        assert difference.abs().max() < tolerance["flow_up_abs_f32"]
+
+        output = model.double().estimate(golden.image(f"{name}_1", torch.float64), golden.image(f"{name}_2", torch.float64))
+        exact = golden.array(f"{case}/{name}_flow_low_f64.npy")
+        assert (output.reuse - exact).abs().max() < tolerance["flow_low_abs_f64"]
+
+
+@pytest.mark.slow
+def test_flow_of_a_full_frame(tmp_path):
+    """1024x436, padded inside: the figures are those of the unpadded flow."""
+    expected = golden.case("raft_large_12")["outputs"]["FULL"]
+    model = official_model("raft_large_12", tmp_path)
+    frames = [flowbench.io.read_image(golden.ASSETS / "sintel" / f"frame_00{number}.png") for number in (16, 17)]
+    flow = model.estimate(*frames).flow[0].double()
+    figures = expected["flow_up"]
+    assert list(flow.shape) == figures["shape"][1:]
+    assert flow.mean().item() == pytest.approx(figures["mean"], rel=1e-3)
+    assert flow.std(correction=0).item() == pytest.approx(figures["std"], rel=1e-3)
+    grid = expected["flow_up_grid16"] if "flow_up_grid16" in expected else expected["grid16"]
+    ys, xs = torch.tensor(grid["ys"]), torch.tensor(grid["xs"])
+    sampled = flow[:, ys][:, :, xs]
+    assert (sampled - torch.tensor([grid["u"], grid["v"]], dtype=torch.float64)).abs().max() < 5e-2
+
+
+def test_every_prediction_of_a_sequence(tmp_path):
+    case = golden.case("raft_large_sequence")
+    model = official_model("raft_large_12", tmp_path, iterations=6)
+    model.network.train()
+    freeze_batch_norm(model)
+    images = [golden.image(name, torch.float32) for name in ("A_1", "A_2")]
+    with torch.no_grad():
+        predictions = model.network(*images).predictions
+    assert len(predictions) == len(case["predictions"])
+    for prediction, expected in zip(predictions, case["predictions"]):
+        grid = expected["grid16"]
+        sampled = prediction[0][:, torch.tensor(grid["ys"])][:, :, torch.tensor(grid["xs"])]
+        assert (sampled - torch.tensor([grid["u"], grid["v"]])).abs().max() < case["tolerance"]["grid_abs"]
+
+
+def test_warm_start(tmp_path):
+    model = official_model("raft_large_12", tmp_path, iterations=4)
+    images = [golden.image(name, torch.float32) for name in ("A_1", "A_2")]
+    first = model.estimate(*images)
+    second = model.estimate(*images, reuse=first.reuse)
+    off = (second.reuse - golden.array("raft_large_sequence/warm_flow_low.npy")).abs() > 0.005
+    assert off.float().mean() < 0.01
+
+
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+def test_loss_and_gradients_equal_the_published_implementation(precision, tmp_path):
+    case = golden.case("train_raft_large")
+    dtype = {"f32": torch.float32, "f64": torch.float64}[precision]
+    model = official_model("raft_large_12", tmp_path, iterations=4).to(dtype)
+    model.network.train()
+    freeze_batch_norm(model)
+    batch = training_batch(dtype)
+    output = model.network(batch.image1, batch.image2)
+    loss = SequenceLoss(gamma=0.8)(output, batch)
+    loss.backward()
+
+    tolerance, expected = case["tolerance"], case[precision]
+    assert loss.item() == pytest.approx(expected["loss"], rel=tolerance[f"loss_rel_{precision}"])
+    total, count = sample_sums(output.flow.detach(), batch)["epe"]
+    assert (total / count).item() == pytest.approx(expected["metrics"]["epe"], rel=1e-5)
+    norms = expected.get("grad_norms") or {name: figures[0] for name, figures in expected["grads"].items()}
+    compared = 0
+    for name, parameter in model.network.named_parameters():
+        official = name.replace("mask.", "update_block.mask.").replace("downsample.1.", "norm3.")
+        official = official if official in norms else name
+        if official not in tolerance["skipped"]:
+            norm = norms.get(official, norms.get(name.replace("mask.", "update_block.mask.")))
+            assert parameter.grad.norm().item() == pytest.approx(norm, rel=tolerance[f"grad_norm_rel_{precision}"]), name
+            compared += 1
+    assert compared == len(norms) - len(tolerance["skipped"])
+
+
+def test_multiplications_agree_with_the_published_count():
+    """GFLOPs (2 x MAC) at 440x1024: RAFT's encoders, correlation and steps, less what is computed once a pair."""
+    positions = 55 * 128
+    encoders, correlation, step = 183.5, 25.4, 37.7
+    wider_context = 2e-9 * positions * 128 * 128  # cnet gives the hidden state, too
+    mask = 2e-9 * positions * (128 * 256 * 9 + 256 * 576)
+    pooled_levels = correlation * (27 * 64 + 13 * 32 + 6 * 16) / positions
+    context_share = 2e-9 * positions * 128 * (6 * 5) * 128
+    iterations = 3
+    expected = encoders + wider_context + correlation + pooled_levels + iterations * step + mask
+    expected -= (iterations - 1) * context_share
+    network = flowbench.load("raft", overrides=[f"network.eval_iterations={iterations}"]).network
+    images = torch.zeros(2, 1, 3, 440, 1024, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.to("meta")(images[0], images[1])
+    assert counter.get_total_flops() / 1e9 == pytest.approx(expected, rel=0.02)
+
+
+def test_a_picture_below_the_pyramid_is_refused():
+    model = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    with pytest.raises(FlowBenchError, match="5x5 pixels is too small"):
+        model.estimate(torch.zeros(3, 5, 5), torch.zeros(3, 5, 5))
+
+
+@pytest.mark.parametrize("side", [57, 64, 100, 127])
+def test_small_sizes_give_finite_flow(side):
+    model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    flow = model.estimate(torch.rand(3, side, 70), torch.rand(3, side, 70)).flow
+    assert flow.shape == (1, 2, side, 70)
+    assert flow.isfinite().all()
+
+
+def test_the_context_share_is_computed_once_and_exactly():
+    """The recurrent unit with the context's share added up beforehand equals the plain one."""
+    from flowbench.networks.update import SepConvGRU
+
+    gru = SepConvGRU(hidden=8, inputs=6 + 5).double()
+    hidden, context, motion = (torch.randn(2, channels, 9, 7, dtype=torch.float64) for channels in (8, 6, 5))
+    expected = hidden
+    for number in (1, 2):
+        inputs = torch.cat([context, motion], dim=1)
+        z = torch.sigmoid(gru.get_submodule(f"convz{number}")(torch.cat([expected, inputs], dim=1)))
+        r = torch.sigmoid(gru.get_submodule(f"convr{number}")(torch.cat([expected, inputs], dim=1)))
+        q = torch.tanh(gru.get_submodule(f"convq{number}")(torch.cat([r * expected, inputs], dim=1)))
+        expected = (1 - z) * expected + z * q
+    torch.testing.assert_close(gru.prepare(context)(hidden, motion), expected, rtol=1e-12, atol=1e-12)
+
+
+def freeze_batch_norm(model: FlowModel) -> None:
+    for module in model.network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def training_batch(dtype: torch.dtype) -> FlowBatch:
+    height, width = 128, 192
+    y, x = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
+    turn = 2 * torch.pi
+    u = 6 * torch.sin(turn * x / width) * torch.cos(turn * y / height) + 1.5
+    v = 4 * torch.cos(turn * (x / width + y / height)) - 0.75
+    return FlowBatch(
+        image1=golden.image("A_1", dtype),
+        image2=golden.image("A_2", dtype),
+        flow=torch.stack([u, v])[None].to(dtype),
+        valid=torch.ones(1, height, width, dtype=torch.bool),
+        key=["A"],
+    )
