@@ -23,7 +23,9 @@ def from_princeton_raft(state: StateDict) -> StateDict:
         if twin is None:
             renamed[name.replace("update_block.mask.", "mask.")] = tensor
         elif not torch.equal(tensor, state[twin]):
-            raise FlowBenchError(f"'{name}' and '{twin}' are one norm in RAFT, but their values differ: a damaged checkpoint.")
+            raise FlowBenchError(
+                f"'{name}' and '{twin}' are one norm in RAFT, but their values differ: a damaged checkpoint."
+            )
     return renamed
 
 
@@ -33,6 +35,6 @@ def _skip_norm_twin(name: str, state: StateDict) -> str | None:
     if not block:
         return None
     _, _, parameter = rest.partition(".")
-    last_norm = max((int(key.removeprefix(f"{block}.norm")[0]) for key in state if key.startswith(f"{block}.norm")))
+    last_norm = max(int(key.removeprefix(f"{block}.norm")[0]) for key in state if key.startswith(f"{block}.norm"))
     twin = f"{block}.downsample.1.{parameter}"
     return twin if twin in state and rest.startswith(f"{last_norm}.") else None

@@ -30,7 +30,9 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise FlowBenchError(f"'{path}' is not a readable checkpoint: it is cut short or of another format.") from error
     if not isinstance(contents, Mapping):
-        raise FlowBenchError(f"'{path}' holds {type(contents).__name__}, but a checkpoint holds a mapping of names to tensors.")
+        raise FlowBenchError(
+            f"'{path}' holds {type(contents).__name__}, but a checkpoint holds a mapping of names to tensors."
+        )
     return dict(contents)
 
 

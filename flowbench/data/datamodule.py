@@ -125,7 +125,9 @@ class FlowDataModule(pl.LightningDataModule):
     def _split(self, split: str) -> Dataset:
         samples = getattr(self, split)
         if samples is None or len(samples) == 0:
-            raise FlowBenchError(f"The data '{self.name}' has no {split} pairs: check its folder and its split, or choose other data.")
+            raise FlowBenchError(
+                f"The data '{self.name}' has no {split} pairs: check its folder and its split, or choose other data."
+            )
         return samples
 
 

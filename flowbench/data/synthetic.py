@@ -14,5 +14,7 @@ def synthetic_data(
 ) -> FlowDataModule:
     """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split and textures. The splits
     share no scene. loading: FlowDataModule's arguments."""
-    splits = {split: SyntheticScenes(count=count, split=split, textures=textures, **scenes) for split, count in counts.items()}
+    splits = {
+        split: SyntheticScenes(count=count, split=split, textures=textures, **scenes) for split, count in counts.items()
+    }
     return FlowDataModule(name=name, **splits, **loading)

@@ -17,15 +17,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from flowbench.configs import build
-from flowbench.engine.measure import (
-    count_macs,
-    dtype_of,
-    matmul_rate,
-    mixed_precision,
-    peak_memory,
-    saved_for_backward,
-    time_calls,
-)
+from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
+from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
 from flowbench.engine.models import build_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
@@ -59,26 +52,20 @@ def _machine(config: DictConfig) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
-def chosen_device(name: str) -> torch.device:
-    """The device of that name; "auto" is a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise FlowBenchError(f"There is no device '{name}' here: use device=auto, cpu or cuda.") from error
-
-
 def model_rows(config: DictConfig) -> list[Row]:
     """One row a precision and mode: the forward pass, and with training=true a training step."""
     model = build_model(config.model)
     if config.iterations is not None:
-        model.network.iterations = model.network.eval_iterations = config.iterations
+        model.network.iterations = config.iterations
+        model.set_iterations(config.iterations)
     device = chosen_device(config.device)
     model.to(device)
     precisions = config.precision if not isinstance(config.precision, str | int) else [config.precision]
     modes = [_forward, _training_step] if config.training else [_forward]
-    return [_model_row(config, model, device, str(precision), mode) for precision, mode in itertools.product(precisions, modes)]
+    return [
+        _model_row(config, model, device, str(precision), mode)
+        for precision, mode in itertools.product(precisions, modes)
+    ]
 
 
 def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: Callable) -> Row:
@@ -205,5 +192,11 @@ def data_rows(config: DictConfig) -> list[Row]:
     seconds = time.perf_counter() - start
     height, width = sample.flow.shape[:2]
     return [
-        {"data": data.name, "size": f"{height}x{width}", "pairs": pairs, "seconds": seconds, "pairs/s a core": pairs / seconds}
+        {
+            "data": data.name,
+            "size": f"{height}x{width}",
+            "pairs": pairs,
+            "seconds": seconds,
+            "pairs/s a core": pairs / seconds,
+        }
     ]

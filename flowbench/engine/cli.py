@@ -73,7 +73,9 @@ def _debugging() -> bool:
 def _sentence(error: BaseException) -> str:
     """The first lines of Hydra's messages say what is wrong; the rest speaks of its internals."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=", "Config search"))]
+    told = [
+        line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=", "Config search"))
+    ]
     return " ".join(told)
 
 

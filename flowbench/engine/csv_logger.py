@@ -46,7 +46,9 @@ class CSVMetrics(Logger):
         with open(self.path, newline="") as file:
             for row in csv.DictReader(file):
                 if int(row["step"]) <= last_step:
-                    self._rows[int(row["step"])] = {name: value for name, value in row.items() if value and name != "step"}
+                    self._rows[int(row["step"])] = {
+                        name: value for name, value in row.items() if value and name != "step"
+                    }
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

@@ -51,12 +51,14 @@ def evaluate(config: DictConfig) -> EvaluationResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     if config.iterations is not None:
-        model.network.eval_iterations = config.iterations
+        model.set_iterations(config.iterations)
     data = evaluation_data(config.get("data"), settings)
     samples = data.test_on(config.split)
     recorder = SampleRecorder()
     with processes(config.trainer):
-        trainer = build(config.trainer, callbacks=[recorder, RichProgressBar()], logger=False, default_root_dir=str(folder))
+        trainer = build(
+            config.trainer, callbacks=[recorder, RichProgressBar()], logger=False, default_root_dir=str(folder)
+        )
         trainer.test(model, datamodule=data, verbose=False)
         recorder.gather()
     described = _settings(config, model, data, samples, trainer)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
-
-from flowbench.errors import FlowBenchError
-
-_DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -26,19 +21,6 @@ class Times:
     median: float
     p90: float
     repeats: int
-
-
-def dtype_of(precision: str) -> torch.dtype:
-    """The type that "32", "bf16" or "16" computes in."""
-    if str(precision) not in _DTYPES:
-        raise FlowBenchError(f"Unknown precision '{precision}': choose {', '.join(_DTYPES)}.")
-    return _DTYPES[str(precision)]
-
-
-def mixed_precision(device: torch.device, precision: str) -> AbstractContextManager:
-    """Autocasting to the given precision; nothing for "32"."""
-    dtype = dtype_of(precision)
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
 def time_calls(call: Callable[[], Any], device: torch.device, *, warm_up: int, repeats: int) -> Times:

@@ -22,9 +22,7 @@ def build_model(config: DictConfig) -> FlowModel:
     return model
 
 
-def load_model(
-    checkpoint: str | Path, config: DictConfig | None = None
-) -> tuple[FlowModel, Mapping[str, Any]]:
+def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tuple[FlowModel, Mapping[str, Any]]:
     """A model in eval mode with a checkpoint's weights, and the settings that the checkpoint remembers.
 
     Ours knows its model, whose settings `config` may change; an official checkpoint needs the whole config.
@@ -64,5 +62,7 @@ def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, 
         return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     state = contents.get("state_dict", contents)
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FlowBenchError("The checkpoint holds no state dict: a mapping of parameter names to tensors was expected.")
+        raise FlowBenchError(
+            "The checkpoint holds no state dict: a mapping of parameter names to tensors was expected."
+        )
     return model.from_official(dict(state))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from flowbench.engine.devices import mixed_precision
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
-
-Precision = Literal[32, "bf16", 16]
-_AUTOCAST = {"bf16": torch.bfloat16, 16: torch.float16}
 
 
 def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
@@ -35,7 +33,7 @@ def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
 class PairPredictor:
     """A model that goes along a video, where asked from each pair's flow to the next (warm start)."""
 
-    def __init__(self, model: FlowModel, *, precision: Precision = 32, warm_start: bool = False):
+    def __init__(self, model: FlowModel, *, precision: str | int = 32, warm_start: bool = False):
         self._model = model
         self._precision = precision
         self._warm_start = warm_start
@@ -48,15 +46,15 @@ class PairPredictor:
         Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
         when a warm start is wanted of a model that has none.
         """
-        device = self._model.device.type
         try:
-            with torch.autocast(device, _AUTOCAST.get(self._precision), enabled=self._precision != 32):
+            with mixed_precision(self._model.device, self._precision):
                 output = self._model.estimate(image1, image2, self._reuse)
         except torch.OutOfMemoryError as error:
             batch, height, width, _ = image1.shape
             raise FlowBenchError(
                 f"{batch} pairs of {width}x{height} pixels do not fit in the memory of {self._model.device}: "
-                "lower batch_size, set precision=bf16, or shrink the pictures."
+                "lower batch_size, set precision=bf16, or keep no correlation volume: "
+                "+model.network.correlation=on_demand."
             ) from error
         if self._warm_start:
             self._reuse = self._reusable(output.reuse)

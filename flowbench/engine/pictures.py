@@ -13,5 +13,11 @@ def sample_panel(model: FlowModel, sample: FlowSample, *, title: str | None = No
     """Pictures, truth, the model's flow and its error, as one RGB picture; the title is the sample's key if not given."""
     flow = model.estimate(sample.image1, sample.image2).flow[0].float().permute(1, 2, 0).cpu().numpy()
     return panel(
-        sample.image1, sample.image2, flow, sample.flow, sample.valid, title=sample.key if title is None else title, rows=rows
+        sample.image1,
+        sample.image2,
+        flow,
+        sample.flow,
+        sample.valid,
+        title=sample.key if title is None else title,
+        rows=rows,
     )

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
@@ -25,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flowbench.engine.devices import chosen_device
 from flowbench.engine.models import load_model
 from flowbench.engine.pairs import PairPredictor, frame_runs
 from flowbench.engine.predictions import FlowFiles, FlowPictures, SideBySideVideo, Sink
@@ -84,17 +84,6 @@ def predict(config: DictConfig) -> PredictionResult:
     return result
 
 
-def chosen_device(name: str) -> torch.device:
-    """The device of that name; "auto" is cuda where there is one, else cpu. Raises FlowBenchError for an absent one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    # Without CUDA in its build, torch raises an AssertionError.
-    except (RuntimeError, AssertionError) as error:
-        raise FlowBenchError(f"device={name} is not available here: leave device out, or set device=cpu.") from error
-
-
 def _check(config: DictConfig) -> None:
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add +ckpt=<file>.")
@@ -124,7 +113,7 @@ def _model(config: DictConfig) -> FlowModel:
     device = chosen_device(str(config.device))
     model, _ = load_model(config.ckpt, config.get("model"))
     if config.iterations is not None:
-        model.network.eval_iterations = config.iterations
+        model.set_iterations(config.iterations)
     return model.to(device)
 
 

@@ -68,6 +68,8 @@ class SampleRecorder(Callback):
         """One row a sequence, its measures pooled over its samples' pixels."""
         pooled: dict[str, FlowMetrics] = {}
         for _, record in sorted(self._records.items()):
-            sums = {name: (torch.tensor([total]), torch.tensor([count])) for name, (total, count) in record.sums.items()}
+            sums = {
+                name: (torch.tensor([total]), torch.tensor([count])) for name, (total, count) in record.sums.items()
+            }
             pooled.setdefault(record.sequence, FlowMetrics()).update(sums)
         return [{"sequence": name, **metrics.compute()} for name, metrics in pooled.items()]

@@ -21,8 +21,6 @@ from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, network_weights
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.run_folder import BEST, LAST, record, resumed_config
-from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel
 
 log = logging.getLogger(__name__)
 

@@ -65,6 +65,14 @@ class FlowModel(pl.LightningModule):
         """The network's state dict from the one that the family's authors publish."""
         raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
 
+    def set_iterations(self, iterations: int) -> None:
+        """Sets how many updates an estimate takes."""
+        if not hasattr(self.network, "eval_iterations"):
+            raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
+        if iterations < 1:
+            raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")
+        self.network.eval_iterations = iterations
+
     @torch.no_grad()
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
         """Flow between pictures of any size, in eval mode.

@@ -90,16 +90,12 @@ class RAFT(nn.Module):
         return upsample_convex(flow, self.mask(hidden).to(flow.dtype))
 
 
-def raft(
-    *, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32
-) -> RAFT:
+def raft(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
     """RAFT, 5.26 M parameters."""
     return _full_size(128, 128, (256, 192), (128, 64), 128, 256, correlation, iterations, eval_iterations)
 
 
-def raft_h(
-    *, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32
-) -> RAFT:
+def raft_h(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
     """RAFT at the size of DEQ-Flow-H (arXiv 2204.08442, table 1), 13.42 M parameters.
 
     No code was published for it: DEQ-Flow-H's widths with RAFT's hidden state, which comes from the context encoder.
@@ -107,9 +103,7 @@ def raft_h(
     return _full_size(256, 256, (512, 384), (256, 128), 256, 512, correlation, iterations, eval_iterations)
 
 
-def raft_small(
-    *, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32
-) -> RAFT:
+def raft_small(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
     """RAFT small, 0.99 M parameters."""
     levels, radius, hidden, context = 4, 3, 96, 64
     narrow = {"block": BottleneckBlock, "stem": 32, "stages": (32, 64, 96)}

@@ -61,7 +61,9 @@ class _GatedPass:
     @classmethod
     def prepare(cls, z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> _GatedPass:
         """Convolutions over [hidden, context, motion]: the context is constant, so its share is computed once a pair."""
-        gates = _split_off_context(torch.cat([z.weight, r.weight]), torch.cat([z.bias, r.bias]), context, hidden, z.padding)
+        gates = _split_off_context(
+            torch.cat([z.weight, r.weight]), torch.cat([z.bias, r.bias]), context, hidden, z.padding
+        )
         candidate = _split_off_context(q.weight, q.bias, context, hidden, q.padding)
         return cls(*gates, *candidate, padding=z.padding)
 

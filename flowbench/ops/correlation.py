@@ -172,7 +172,9 @@ class _Blend:
         """windows (N, levels, side, side) -> (B, levels * (side-1)^2, H, W) for the coords (B, 2, H, W) they belong to."""
         side = windows.shape[-1]
         runs = windows.flatten(2)
-        along_x = torch.lerp(runs[..., :-side], runs[..., side:], self.fraction[..., :1]).unflatten(-1, (side - 1, side))
+        along_x = torch.lerp(runs[..., :-side], runs[..., side:], self.fraction[..., :1]).unflatten(
+            -1, (side - 1, side)
+        )
         inside = self.inside.to(windows.dtype)
         upper = ((1 - self.fraction[..., 1:]) * inside[..., :-1]).unsqueeze(2)
         lower = (self.fraction[..., 1:] * inside[..., 1:]).unsqueeze(2)

@@ -43,7 +43,9 @@ def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
         if name not in ("A", "S"):
             continue
         tolerance = expected["tolerance"]
-        output = model.float().estimate(golden.image(f"{name}_1", torch.float32), golden.image(f"{name}_2", torch.float32))
+        output = model.float().estimate(
+            golden.image(f"{name}_1", torch.float32), golden.image(f"{name}_2", torch.float32)
+        )
         low = golden.array(f"{case}/{name}_flow_low.npy")
         assert (output.reuse - low).abs().max() < tolerance["flow_low_abs_f32"]
         if "flow_up" in expected["files"]:
@@ -52,7 +54,9 @@ def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
             difference = output.flow[..., ::3, ::3] - golden.array(expected["files"]["flow_up_s3"])
         assert difference.abs().max() < tolerance["flow_up_abs_f32"]
 
-        output = model.double().estimate(golden.image(f"{name}_1", torch.float64), golden.image(f"{name}_2", torch.float64))
+        output = model.double().estimate(
+            golden.image(f"{name}_1", torch.float64), golden.image(f"{name}_2", torch.float64)
+        )
         exact = golden.array(f"{case}/{name}_flow_low_f64.npy")
         assert (output.reuse - exact).abs().max() < tolerance["flow_low_abs_f64"]
 
@@ -121,7 +125,9 @@ def test_loss_and_gradients_equal_the_published_implementation(precision, tmp_pa
         official = official if official in norms else name
         if official not in tolerance["skipped"]:
             norm = norms.get(official, norms.get(name.replace("mask.", "update_block.mask.")))
-            assert parameter.grad.norm().item() == pytest.approx(norm, rel=tolerance[f"grad_norm_rel_{precision}"]), name
+            assert parameter.grad.norm().item() == pytest.approx(norm, rel=tolerance[f"grad_norm_rel_{precision}"]), (
+                name
+            )
             compared += 1
     assert compared == len(norms) - len(tolerance["skipped"])
 
