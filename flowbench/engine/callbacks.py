@@ -26,6 +26,15 @@ class TrainingProgress(RichProgressBar):
     def total_train_batches(self) -> int:
         return self.trainer.max_steps * self.trainer.accumulate_grad_batches
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: FlowBatch, batch_idx: int
+    ) -> None:
+        # A resumed run counts on from where it was.
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, trainer.fit_loop.total_batch_idx)
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "training"
+
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
@@ -49,7 +58,8 @@ class Throughput(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: FlowBatch, batch_idx: int
     ) -> None:
         self._pairs += len(batch) * trainer.world_size
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % trainer.log_every_n_steps == 0:
             rate = self._pairs / (time.monotonic() - self._since)
             pl_module.log("train/pairs_per_second", rate, prog_bar=True, batch_size=len(batch))
             self._restart()
@@ -61,11 +71,10 @@ class Throughput(Callback):
 class ValidationPictures(Callback):
     """After each validation, a panel of the same few validation samples: pictures, truth, flow, error.
 
-    Written to `folder`, and to TensorBoard and W&B where they are in use.
+    Written to pictures/ in the trainer's folder, and to TensorBoard and W&B where they are in use.
     """
 
-    def __init__(self, *, folder: str, samples: int = 4) -> None:
-        self.folder = Path(folder)
+    def __init__(self, *, samples: int = 4) -> None:
         self.samples = samples
 
     @rank_zero_only
@@ -73,7 +82,7 @@ class ValidationPictures(Callback):
         validation = trainer.datamodule.val
         chosen = range(min(self.samples, len(validation)))
         panel = stack_panels([sample_panel(pl_module, validation[index], rows=1) for index in chosen])
-        write_image(self.folder / f"step_{trainer.global_step:07d}.png", panel)
+        write_image(Path(trainer.default_root_dir) / "pictures" / f"step_{trainer.global_step:07d}.png", panel)
         for logger in trainer.loggers:
             _show(logger, panel, trainer.global_step)
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from flowbench.configs import config_folder
+from flowbench.engine.cpu_memory import keep_freed_memory
 from flowbench.errors import FlowBenchError
 
 Task = Callable[[DictConfig], Any]
@@ -28,6 +29,7 @@ def command(task: Task, *, config: str) -> None:
 
     What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well.
     """
+    keep_freed_memory()
     # Hydra then passes its errors on instead of printing and ending the program itself.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)

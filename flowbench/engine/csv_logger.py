@@ -59,16 +59,14 @@ class CSVMetrics(Logger):
     def save(self) -> None:
         """Called by Lightning after every row; writing the whole file each time would not be worth it."""
         if time.monotonic() - self._saved_at > _SECONDS_BETWEEN_SAVES:
-            self._write()
-
-    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        self._write()
+            self.write()
 
     def finalize(self, status: str) -> None:
-        self._write()
+        self.write()
 
     @rank_zero_only
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Brings the file up to date."""
         if not self._unsaved:
             return
         columns = sorted({name for row in self._rows.values() for name in row})

@@ -21,6 +21,7 @@ from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, network_weights
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.run_folder import BEST, LAST, record, resumed_config
+from flowbench.errors import FlowBenchError
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,23 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     trainer = _trainer(config, folder, loggers)
     log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
     if resuming:
-        metrics.resume(int(read_checkpoint(folder / LAST)["global_step"]) - 1)
+        metrics.resume(_steps_done(folder, config) - 1)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
     finally:
         _finish(loggers)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     return TrainingResult(folder, folder / BEST, figures)
+
+
+def _steps_done(folder: Path, config: DictConfig) -> int:
+    steps = int(read_checkpoint(folder / LAST)["global_step"])
+    if steps >= config.schedule.steps:
+        raise FlowBenchError(
+            f"The run in '{folder}' is complete ({steps} of {config.schedule.steps} steps): to train further, start a new "
+            f"run with init={folder / LAST}."
+        )
+    return steps
 
 
 def training_data(config: DictConfig) -> FlowDataModule:
@@ -83,12 +94,17 @@ def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trai
         max_steps=config.schedule.steps,
         max_epochs=-1,
         gradient_clip_val=config.schedule.gradient_clip,
-        val_check_interval=config.schedule.val_interval,
+        val_check_interval=_batches_between_validations(config),
         check_val_every_n_epoch=None,
         callbacks=callbacks,
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
     )
+
+
+def _batches_between_validations(config: DictConfig) -> int:
+    """Short runs are validated too, at their end."""
+    return min(config.schedule.val_interval, config.schedule.steps) * config.trainer.accumulate_grad_batches
 
 
 def _built(group: DictConfig | None, **more: Any) -> list[Any]:

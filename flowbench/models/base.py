@@ -122,7 +122,7 @@ class FlowModel(pl.LightningModule):
         if not torch.isfinite(loss):
             raise FlowBenchError(
                 f"The loss became {loss.item()} at step {self.global_step}, on the samples {', '.join(batch.key)}: look at "
-                "these samples, lower schedule.optimizer.lr, or use trainer.precision=32."
+                "these samples, lower schedule.lr, or use trainer.precision=32."
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         total, count = sample_sums(output.flow.detach(), batch)["epe"]
@@ -139,7 +139,7 @@ class FlowModel(pl.LightningModule):
             )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
             gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 

@@ -8,6 +8,7 @@ in where the integer windows come from: `AllPairsCorrelation` computes every inn
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,7 +59,7 @@ def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, el
 class AllPairsCorrelation:
     def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
         self.windows = _WindowGeometry.of(features2, levels, radius)
-        with torch.autocast(features1.device.type, enabled=False):
+        with _full_precision(features1.device):
             queries, targets = _queries_and_targets(features1, features2, self.windows)
             self.volume = queries @ targets.transpose(1, 2)
 
@@ -74,7 +75,7 @@ class AllPairsCorrelation:
 class OnDemandCorrelation:
     def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
         self.windows = _WindowGeometry.of(features2, levels, radius)
-        with torch.autocast(features1.device.type, enabled=False):
+        with _full_precision(features1.device):
             self.queries, self.targets = _queries_and_targets(features1, features2, self.windows)
 
     def lookup(self, coords: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class OnDemandCorrelation:
         batch = self.queries.shape[0]
         own_picture = torch.arange(batch, device=rows.device)[:, None, None, None]
         rows = (rows.unflatten(0, (batch, -1)) + own_picture * windows.targets).flatten(0, 1)
-        with torch.autocast(coords.device.type, enabled=False):
+        with _full_precision(coords.device):
             products = window_products(self.queries.flatten(0, 1), self.targets.flatten(0, 1), rows, windows.side)
         return blend(products, coords)
 
@@ -102,6 +103,11 @@ def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowG
     border = features2.new_zeros(features2.shape[0], windows.border, channels)
     levels = [level.permute(0, 3, 2, 1).flatten(1, 2) for level in pyramid]
     return queries, torch.cat([border, *levels, border], dim=1)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager:
+    """No autocasting; the meta device, on which shapes alone are computed, knows none."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

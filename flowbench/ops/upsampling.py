@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 
@@ -12,12 +13,12 @@ def upsample_convex(flow: Tensor, mask: Tensor, factor: int = 8) -> Tensor:
 
     flow: (B, 2, H, W) coarse pixels. mask: (B, 9 * factor^2, H, W), logits. Returns (B, 2, factor * H, factor * W) pixels.
     """
-    batch, _, height, width = flow.shape
-    weights = mask.permute(0, 2, 3, 1).reshape(batch, height * width, 9, factor * factor).softmax(dim=2)
-    neighbours = F.unfold(factor * flow, kernel_size=3, padding=1).view(batch, 2, 9, height * width)
-    fine = torch.einsum("bcnp,bpnf->bcpf", neighbours.to(weights.dtype), weights)
-    fine = fine.view(batch, 2, height, width, factor, factor).permute(0, 1, 2, 4, 3, 5)
-    return fine.reshape(batch, 2, factor * height, factor * width)
+    height, width = flow.shape[-2:]
+    weights = rearrange(mask, "b (n fy fx) h w -> b n (fy fx) (h w)", n=9, fy=factor).softmax(dim=1)
+    neighbours = F.unfold(factor * flow, kernel_size=3, padding=1)
+    neighbours = rearrange(neighbours, "b (c n) p -> b c n p", n=9).to(weights.dtype)
+    fine = torch.einsum("bcnp,bnfp->bcfp", neighbours, weights)
+    return rearrange(fine, "b c (fy fx) (h w) -> b c (h fy) (w fx)", fy=factor, h=height, w=width)
 
 
 def upsample_bilinear(flow: Tensor, factor: int = 8) -> Tensor:

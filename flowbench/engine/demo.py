@@ -1,0 +1,79 @@
+"""The whole way in a few minutes: train on the built-in scenes, evaluate on unseen ones, predict on film frames."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from flowbench.engine.run_folder import BEST
+from flowbench.errors import FlowBenchError
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """epe, zero_epe: pixels, over the unseen scenes. pictures: what the demo wants looked at."""
+
+    epe: float
+    zero_epe: float
+    training_seconds: float
+    pictures: list[Path]
+
+    @property
+    def ratio(self) -> float:
+        return self.epe / self.zero_epe
+
+
+def demo(config: DictConfig) -> DemoResult:
+    """Runs the same programs that a user runs, one after the other, and ends with `demo: epe A zero-flow B ratio C`."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    console = Console(highlight=False, soft_wrap=True)
+    checkpoint, seconds = _train(config, folder, console)
+    _run(console, "evaluate.py", folder / "evaluation", f"+ckpt='{checkpoint}'")
+    pictures = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
+    for name, given in config.predict.items():
+        _run(console, "predict.py", folder / name, f"+ckpt='{checkpoint}'", f"input='{_ROOT / given}'")
+        pictures += sorted((folder / name / "pictures").glob("*.png"))
+    metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())["metrics"]
+    result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, pictures)
+    _tell(result, console)
+    return result
+
+
+def _train(config: DictConfig, folder: Path, console: Console) -> tuple[Path, float]:
+    """One stage after the other, each from the best weights of the one before."""
+    started, initial = time.monotonic(), []
+    for stage in config.stages:
+        _run(console, "train.py", folder / stage, f"experiment={stage}", *initial)
+        checkpoint = folder / stage / BEST
+        initial = [f"init='{checkpoint}'"]
+    return checkpoint, time.monotonic() - started
+
+
+def _run(console: Console, program: str, folder: Path, *words: str) -> None:
+    console.print(f"\n[bold]python {program} {' '.join(words)}[/]".replace(f"{_ROOT}/", ""))
+    command = [sys.executable, str(_ROOT / program), *words, f"hydra.run.dir='{folder}'"]
+    if subprocess.run(command, cwd=_ROOT, check=False).returncode:
+        raise FlowBenchError(f"{program} failed; its message stands above.")
+
+
+def _tell(result: DemoResult, console: Console) -> None:
+    table = Table(title="unseen scenes", title_justify="left")
+    for heading in ("", "EPE (px) ↓"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("predicting no motion", f"{result.zero_epe:.3f}")
+    table.add_row(f"after {result.training_seconds / 60:.1f} minutes of training", f"{result.epe:.3f}")
+    console.print(table)
+    for path in result.pictures:
+        console.print(path)
+    console.print(f"demo: epe {result.epe:.3f} zero-flow {result.zero_epe:.3f} ratio {result.ratio:.3f}")

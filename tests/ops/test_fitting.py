@@ -1,0 +1,41 @@
+import pytest
+import torch
+from support import golden
+
+from flowbench.errors import FlowBenchError
+from flowbench.ops.fitting import Padding
+
+CASE = golden.case("util_padder")
+
+
+@pytest.mark.parametrize("item", CASE["items"], ids=lambda item: str(item["shape"]))
+def test_borders_equal_the_published_implementation(item):
+    padding = Padding(mode=item["mode"])
+    assert list(padding.borders(*item["shape"])) == item["pad_left_right_top_bottom"]
+    assert list(padding.fit(torch.zeros(1, 1, *item["shape"])).shape[-2:]) == item["padded"]
+
+
+@pytest.mark.parametrize("mode", ["sintel", "kitti"])
+def test_values_equal_the_published_implementation(mode):
+    image = torch.arange(13.0 * 21).view(1, 1, 13, 21)
+    assert Padding(mode=mode, minimum=8).fit(image)[0, 0].tolist() == CASE["small"][mode]
+
+
+@pytest.mark.parametrize("mode", ["sintel", "kitti"])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (57, 71), (70, 65)])
+def test_restoring_takes_the_padding_off(mode, height, width):
+    padding, flow = Padding(mode=mode), torch.rand(2, 2, height, width)
+    fitted = padding.fit(flow)
+    assert fitted.shape[-2] % 8 == fitted.shape[-1] % 8 == 0
+    assert torch.equal(padding.restore(fitted, height, width), flow)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 5), (56, 200), (200, 56)])
+def test_a_picture_below_the_minimum_is_refused(height, width):
+    with pytest.raises(FlowBenchError, match=f"{width}x{height} pixels is too small .* at least 57"):
+        Padding().fit(torch.zeros(1, 3, height, width))
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(FlowBenchError, match="'chairs': choose sintel or kitti"):
+        Padding(mode="chairs")
