@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -15,7 +16,14 @@ from omegaconf.resolvers import oc
 from flowbench.errors import FlowBenchError
 
 _TRUSTED = ("flowbench.", "torch.", "pytorch_lightning.")
-_TRUSTED_IN_CHECKPOINTS = ("flowbench.",)
+# What a model or data config is made of. Nothing here reads, writes or runs what an argument names.
+_TRUSTED_IN_CHECKPOINTS = (
+    "flowbench.data.",
+    "flowbench.models.",
+    "flowbench.networks.",
+    "flowbench.objectives",
+    "flowbench.ops.fitting",
+)
 
 
 def config_folder() -> Path:
@@ -27,17 +35,31 @@ def config_folder() -> Path:
 def build(config: DictConfig | Mapping[str, Any], *, from_checkpoint: bool = False, **more: Any) -> Any:
     """The object that a config's _target_ names; targets outside the trusted packages are refused.
 
-    A config from a checkpoint is somebody else's text: there, only FlowBench's own targets are accepted.
+    A config from a checkpoint is somebody else's text: there, only FlowBench's own models and data are accepted.
     """
-    trusted = _TRUSTED_IN_CHECKPOINTS if from_checkpoint else _TRUSTED
     plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-    for target in _targets(plain):
-        if not str(target).startswith(trusted):
+    for target in map(str, _targets(plain)):
+        if from_checkpoint and not _is_ours(target):
             raise FlowBenchError(
-                f"The target '{target}' is refused: {'a checkpoint' if from_checkpoint else 'a config'} may only name "
-                f"objects of {', '.join(name.rstrip('.') for name in trusted)}."
+                f"The target '{target}' is refused: a checkpoint may only name FlowBench's own models and data."
             )
+        if not target.startswith(_TRUSTED):
+            packages = ", ".join(name.rstrip(".") for name in _TRUSTED)
+            raise FlowBenchError(f"The target '{target}' is refused: a config may only name objects of {packages}.")
     return instantiate(plain, _convert_="all", **more)
+
+
+def _is_ours(target: str) -> bool:
+    """Whether the target is defined in one of our trusted modules; a name that such a module imported is not."""
+    module_name, _, name = target.rpartition(".")
+    if not target.startswith(_TRUSTED_IN_CHECKPOINTS):
+        return False
+    try:
+        named = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError):
+        return False
+    # A package re-exports what its own modules define.
+    return str(getattr(named, "__module__", "")).startswith(module_name)
 
 
 def _targets(node: Any) -> Iterator[Any]:

@@ -56,4 +56,6 @@ def _hydra_of_our_own() -> Iterator[None]:
     try:
         yield
     finally:
+        # Hydra's own clean-up puts a copy in the place of the instance.
+        GlobalHydra.set_instance(running)
         running.hydra = theirs

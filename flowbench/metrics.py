@@ -30,14 +30,19 @@ def sample_sums(flow: Tensor, batch: FlowBatch) -> dict[str, tuple[Tensor, Tenso
     valid = batch.valid
     sums = {"epe": _sums(error, valid), "zero_epe": _sums(length, valid)}
     for name, threshold in THRESHOLDS.items():
-        sums[name] = _sums(100.0 * (error > threshold), valid)
-    sums["fl_all"] = _sums(100.0 * ((error > 3) & (error > 0.05 * length)), valid)
+        sums[name] = _sums(100.0 * _above(error, threshold), valid)
+    sums["fl_all"] = _sums(100.0 * (_above(error, 3.0) & _above(error, 0.05 * length)), valid)
     if batch.occluded is not None:
         sums["epe_matched"] = _sums(error, valid & ~batch.occluded)
         sums["epe_unmatched"] = _sums(error, valid & batch.occluded)
     for name, (low, high) in LENGTH_BANDS.items():
         sums[name] = _sums(error, valid & (length >= low) & (length < high))
     return sums
+
+
+def _above(error: Tensor, threshold: float | Tensor) -> Tensor:
+    """Undefined errors count as above every threshold: an estimate that is no number must not look perfect."""
+    return ~(error <= threshold)
 
 
 def _sums(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
 from flowbench.ops.correlation import build_correlation
 from flowbench.ops.sampling import coordinate_grid, sample_bilinear
-from flowbench.report.table import print_table, rows_table
+from flowbench.report.table import columns_table, print_table
 from flowbench.structures import FlowBatch
 
 Row = dict[str, Any]
@@ -42,7 +42,7 @@ def benchmark(config: DictConfig) -> list[Row]:
     write_csv(folder / "benchmark.csv", rows)
     write_json(folder / "benchmark.json", rows)
     console = Console()
-    print_table(rows_table(rows, f"{config.subject}, {_machine(config)}"), console)
+    print_table(columns_table(rows, f"{config.subject}, {_machine(config)}"), console)
     console.print(f"figures: {folder / 'benchmark.csv'}", highlight=False, soft_wrap=True)
     return rows
 
@@ -56,8 +56,8 @@ def model_rows(config: DictConfig) -> list[Row]:
     """One row a precision and mode: the forward pass, and with training=true a training step."""
     model = build_model(config.model)
     if config.iterations is not None:
-        model.network.iterations = config.iterations
         model.set_iterations(config.iterations)
+        model.network.iterations = config.iterations
     device = chosen_device(config.device)
     model.to(device)
     precisions = config.precision if not isinstance(config.precision, str | int) else [config.precision]
@@ -84,7 +84,7 @@ def _model_row(config: DictConfig, model: FlowModel, device: torch.device, preci
         "precision": precision,
         "size": f"{height}x{width}",
         "batch": config.batch_size,
-        "iterations": model.network.iterations if mode is _training_step else model.network.eval_iterations,
+        "iterations": model.iterations if mode is _forward else getattr(model.network, "iterations", None),
         "parameters (M)": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         "GMAC": macs / 1e9,
         "median (ms)": 1e3 * times.median,

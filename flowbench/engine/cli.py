@@ -11,15 +11,14 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from flowbench.configs import config_folder
 from flowbench.engine.cpu_memory import keep_freed_memory
-from flowbench.errors import FlowBenchError
+from flowbench.engine.quiet import quieten_lightning
+from flowbench.engine.sentences import USER_ERRORS, sentence
 
 Task = Callable[[DictConfig], Any]
 
@@ -34,27 +33,28 @@ def command(task: Task, *, config: str) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
     sys.argv[1:] = _with_resumed_folder(sys.argv[1:])
+    quieten_lightning()
     try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(_in_a_sentence(task))()
-    except (FlowBenchError, HydraException, OmegaConfBaseException) as error:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(_in_a_sentence(task, config))()
+    except USER_ERRORS as error:
         if _debugging():
             raise
-        _fail(_sentence(error))
+        _fail(sentence(error, config=config, arguments=sys.argv[1:]))
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted.")
         sys.exit(130)
 
 
-def _in_a_sentence(task: Task) -> Task:
+def _in_a_sentence(task: Task, config_name: str) -> Task:
     """In a single run Hydra would print its own lines around an error; a sweep must go on to its next job."""
 
     def run(config: DictConfig) -> Any:
         try:
             return task(config)
-        except FlowBenchError as error:
+        except USER_ERRORS as error:
             if _debugging() or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            _fail(str(error))
+            _fail(sentence(error, config=config_name, arguments=sys.argv[1:]))
 
     run.__module__, run.__name__ = task.__module__, task.__name__
     return run
@@ -72,17 +72,8 @@ def _debugging() -> bool:
     return any(argument.lower() in ("debug=true", "++debug=true", "+debug=true") for argument in sys.argv[1:])
 
 
-def _sentence(error: BaseException) -> str:
-    """The first lines of Hydra's messages say what is wrong; the rest speaks of its internals."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [
-        line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=", "Config search"))
-    ]
-    return " ".join(told)
-
-
-def _fail(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(sentence)}", highlight=False)
+def _fail(told: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(told)}", highlight=False)
     sys.exit(1)
 
 

@@ -88,7 +88,7 @@ def _settings(
         "data": data.name,
         "split": config.split,
         "pairs": len(samples),
-        "iterations": model.network.eval_iterations,
+        "iterations": model.iterations,
         "fitting": str(model.fitting),
         "precision": str(trainer.precision),
         "device": trainer.strategy.root_device.type,

@@ -54,7 +54,7 @@ class PairPredictor:
             raise FlowBenchError(
                 f"{batch} pairs of {width}x{height} pixels do not fit in the memory of {self._model.device}: "
                 "lower batch_size, set precision=bf16, or keep no correlation volume: "
-                "+model.network.correlation=on_demand."
+                "++model.network.correlation=on_demand."
             ) from error
         if self._warm_start:
             self._reuse = self._reusable(output.reuse)

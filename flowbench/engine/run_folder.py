@@ -38,6 +38,14 @@ def record(folder: Path, config: DictConfig, counts: dict[str, int]) -> None:
         aside.write_text(json.dumps(provenance, indent=2) + "\n")
 
 
+def refuse_used(folder: Path) -> None:
+    """A folder holds one run: another would mix its figures and weights with those of the first."""
+    if (folder / CONFIG).exists():
+        raise FlowBenchError(
+            f"'{folder}' already holds a run: continue that run with resume={folder}, or choose another hydra.run.dir."
+        )
+
+
 def resumed_config(folder: str | Path, overrides: list[str]) -> DictConfig:
     """The config of an earlier run; nothing of it may change, or the run would not be the same."""
     folder = Path(folder)

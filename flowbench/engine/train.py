@@ -20,7 +20,7 @@ from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, network_weights
 from flowbench.engine.processes import is_first_process, processes
-from flowbench.engine.run_folder import BEST, LAST, record, resumed_config
+from flowbench.engine.run_folder import BEST, LAST, record, refuse_used, resumed_config
 from flowbench.errors import FlowBenchError
 
 log = logging.getLogger(__name__)
@@ -38,10 +38,14 @@ class TrainingResult:
 def train(config: DictConfig) -> TrainingResult:
     """Trains what the config says, in the run's own folder; resume=<folder> continues a run as if it had never stopped."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    if config.resume:
+    resuming = bool(config.resume)
+    if resuming:
         config = resumed_config(config.resume, list(HydraConfig.get().overrides.task))
+    elif is_first_process():
+        refuse_used(folder)
+    _check(config.schedule)
     with processes(config.trainer):
-        return _train(config, folder, resuming=(folder / LAST).is_file())
+        return _train(config, folder, resuming=resuming)
 
 
 def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResult:
@@ -50,7 +54,7 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     model.optimisation = build(config.schedule.optimisation)
     data = training_data(config)
     model.settings["data"] = resolved(config.data)
-    if config.init:
+    if config.init and not resuming:
         load_weights(model.network, network_weights(model, read_checkpoint(config.init)), source=config.init)
     if is_first_process() and not resuming:
         record(folder, config, data.counts())
@@ -66,6 +70,12 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
         _finish(loggers)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     return TrainingResult(folder, folder / BEST, figures)
+
+
+def _check(schedule: DictConfig) -> None:
+    for name in ("steps", "batch_size", "val_interval"):
+        if type(schedule[name]) is not int or schedule[name] < 1:
+            raise FlowBenchError(f"schedule.{name}={schedule[name]}: a whole number above zero is needed.")
 
 
 def _steps_done(folder: Path, config: DictConfig) -> int:

@@ -65,9 +65,14 @@ class FlowModel(pl.LightningModule):
         """The network's state dict from the one that the family's authors publish."""
         raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
 
+    @property
+    def iterations(self) -> int | None:
+        """How many updates an estimate takes; None for a network that does not iterate."""
+        return getattr(self.network, "eval_iterations", None)
+
     def set_iterations(self, iterations: int) -> None:
         """Sets how many updates an estimate takes."""
-        if not hasattr(self.network, "eval_iterations"):
+        if self.iterations is None:
             raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
         if iterations < 1:
             raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")

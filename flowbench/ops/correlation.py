@@ -8,7 +8,6 @@ in where the integer windows come from: `AllPairsCorrelation` computes every inn
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.ops.precision import at_least_float32, full_precision
 from flowbench.ops.windows import gather_rows, window_products
 
 CorrelationKind = Literal["all_pairs", "on_demand"]
@@ -59,7 +59,7 @@ def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, el
 class AllPairsCorrelation:
     def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
         self.windows = _WindowGeometry.of(features2, levels, radius)
-        with _full_precision(features1.device):
+        with full_precision(features1.device):
             queries, targets = _queries_and_targets(features1, features2, self.windows)
             self.volume = queries @ targets.transpose(1, 2)
 
@@ -75,7 +75,7 @@ class AllPairsCorrelation:
 class OnDemandCorrelation:
     def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
         self.windows = _WindowGeometry.of(features2, levels, radius)
-        with _full_precision(features1.device):
+        with full_precision(features1.device):
             self.queries, self.targets = _queries_and_targets(features1, features2, self.windows)
 
     def lookup(self, coords: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class OnDemandCorrelation:
         batch = self.queries.shape[0]
         own_picture = torch.arange(batch, device=rows.device)[:, None, None, None]
         rows = (rows.unflatten(0, (batch, -1)) + own_picture * windows.targets).flatten(0, 1)
-        with _full_precision(coords.device):
+        with full_precision(coords.device):
             products = window_products(self.queries.flatten(0, 1), self.targets.flatten(0, 1), rows, windows.side)
         return blend(products, coords)
 
@@ -94,7 +94,7 @@ def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowG
 
     Pooling is linear, so pooling the features is pooling the correlation.
     """
-    features1, features2 = _at_least_float32(features1), _at_least_float32(features2)
+    features1, features2 = at_least_float32(features1), at_least_float32(features2)
     channels = features1.shape[1]
     queries = features1.flatten(2).transpose(1, 2) / channels**0.5
     pyramid = [features2]
@@ -103,15 +103,6 @@ def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowG
     border = features2.new_zeros(features2.shape[0], windows.border, channels)
     levels = [level.permute(0, 3, 2, 1).flatten(1, 2) for level in pyramid]
     return queries, torch.cat([border, *levels, border], dim=1)
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager:
-    """No autocasting; the meta device, on which shapes alone are computed, knows none."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 @dataclass(frozen=True)

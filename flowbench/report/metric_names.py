@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 _PIXELS = {"epe", "epe_per_image", "epe_matched", "epe_unmatched", "s0-10", "s10-40", "s40+"}
 _PERCENTAGES = {"1px", "3px", "5px", "fl_all"}
+# Not an error of the estimate: the length of the true flow, to read the errors against.
+_LENGTHS = {"zero_epe"}
 
 
 class MetricKind(NamedTuple):
@@ -25,6 +27,8 @@ def metric_kind(name: str) -> MetricKind:
         return MetricKind("px", True, ".3f")
     if base in _PERCENTAGES:
         return MetricKind("%", True, ".2f")
+    if base in _LENGTHS:
+        return MetricKind("px", False, ".3f")
     return MetricKind("", False, ".4g")
 
 

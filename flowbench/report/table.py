@@ -36,6 +36,17 @@ def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     return table
 
 
+def columns_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
+    """One column a row and one line a key, for few rows of many figures."""
+    table = Table(title=Text(title), title_justify="left", show_header=False)
+    table.add_column()
+    for _ in rows:
+        table.add_column(justify="right")
+    for name in columns_of(rows):
+        table.add_row(Text(heading(name)), *(Text(formatted(name, row.get(name))) for row in rows))
+    return table
+
+
 def print_table(table: Table, console: Console | None = None) -> None:
     """Prints to the given console, by default the terminal."""
     (console or Console()).print(table)

@@ -57,7 +57,7 @@ def test_a_file_of_another_kind_is_an_error_that_names_it(content, tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_errors(tmp_path):
-    with pytest.raises(FlowBenchError, match="no checkpoint file .*absent"):
+    with pytest.raises(FlowBenchError, match=r"no checkpoint file .*absent\.ckpt"):
         read_checkpoint(tmp_path / "absent.ckpt")
     with pytest.raises(FlowBenchError, match="no checkpoint file"):
         read_checkpoint(tmp_path)

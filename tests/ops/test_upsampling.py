@@ -28,3 +28,11 @@ def test_convex_takes_each_fine_pixel_from_the_neighbour_that_its_mask_names(fac
     expected = factor * flow.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     torch.testing.assert_close(found[..., :-factor], expected[..., factor:])
     assert not found[..., -factor:].any()
+
+
+def test_half_precision_does_not_round_the_flow():
+    flow, mask = 12.3456 + FLOW, golden.drawn("upmask", (1, 576, 6, 7))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = upsample_convex(flow, mask)
+    assert torch.equal(found, upsample_convex(flow, mask))
+    assert upsample_convex(flow.half(), mask.half()).dtype == torch.float32

@@ -1,0 +1,21 @@
+"""What Lightning tells its own developers, and no user of FlowBench can act upon."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+_WARNINGS = (
+    r".*isinstance\(treespec, LeafSpec\).* is deprecated",
+    r"The '\w+' does not have many workers",
+)
+
+
+def quieten_lightning() -> None:
+    """Keeps its hints, tips and reports of progress off the terminal; its warnings and errors stay, but for a few."""
+    # A full disk ends a run with an error of its own; the log file need not report it as well, with a traceback.
+    logging.raiseExceptions = False
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    for message in _WARNINGS:
+        warnings.filterwarnings("ignore", message)

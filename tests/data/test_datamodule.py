@@ -1,0 +1,118 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from support.batches import Samples, addressed_sample
+from torch.utils.data import DataLoader
+
+from flowbench.data.augmentation import ImageNoise
+from flowbench.data.datamodule import FlowDataModule
+from flowbench.errors import FlowBenchError
+from flowbench.structures import FlowBatch
+
+
+def data_of(count: int = 7, **changes) -> FlowDataModule:
+    settings = {
+        "name": "addressed",
+        "train": Samples(count, addressed_sample),
+        "val": Samples(5, addressed_sample),
+        "augmentations": [ImageNoise()],
+        "batch_size": 2,
+        "crop": (16, 16),
+        "steps": 6,
+        "workers": 0,
+    }
+    data = FlowDataModule(**settings | changes)
+    data.trainer = trainer_at(0)
+    return data
+
+
+def trainer_at(step: int, rank: int = 0, world: int = 1, accumulated: int = 1) -> SimpleNamespace:
+    """What the data module asks of Lightning's trainer."""
+    return SimpleNamespace(global_step=step, global_rank=rank, world_size=world, accumulate_grad_batches=accumulated)
+
+
+def figures(loader: DataLoader) -> list[tuple]:
+    """Everything in the batches, comparable."""
+    return [
+        (*batch.key, *(tensor.numpy().tobytes() for tensor in (batch.image1, batch.image2, batch.flow, batch.valid)))
+        for batch in loader
+    ]
+
+
+def test_batches_are_as_the_networks_want_them():
+    batch = next(iter(data_of().train_dataloader()))
+    assert isinstance(batch, FlowBatch)
+    assert (batch.image1.shape, batch.flow.shape, batch.valid.shape) == ((2, 3, 16, 16), (2, 2, 16, 16), (2, 16, 16))
+    assert (batch.image1.dtype, batch.flow.dtype, batch.valid.dtype) == (torch.float32, torch.float32, torch.bool)
+    assert 0 <= batch.image1.min() < batch.image1.max() <= 1
+    x = batch.flow[:, 0, 0]
+    torch.testing.assert_close(x - x[:, :1], torch.arange(16.0).expand(2, 16))
+
+
+def test_training_samples_do_not_depend_on_the_workers():
+    alone, by_two = (data_of(workers=workers).train_dataloader() for workers in (0, 2))
+    assert figures(alone) == figures(by_two)
+
+
+def test_a_run_of_two_processes_draws_what_one_draws():
+    whole = data_of(batch_size=4).train_dataloader()
+    shares = []
+    for rank in range(2):
+        data = data_of()
+        data.trainer = trainer_at(0, rank, world=2)
+        shares.append(list(data.train_dataloader()))
+    for batch, first, second in zip(whole, *shares, strict=True):
+        assert batch.key == first.key + second.key
+        assert torch.equal(batch.image1, torch.cat([first.image1, second.image1]))
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_resumed_run_draws_the_rest_of_the_unbroken_one(accumulated):
+    data = data_of()
+    data.trainer = trainer_at(0, accumulated=accumulated)
+    unbroken = figures(data.train_dataloader())
+    assert len(unbroken) == 6 * accumulated
+    data.trainer = trainer_at(4, accumulated=accumulated)
+    assert figures(data.train_dataloader()) == unbroken[4 * accumulated :]
+
+
+def test_passes_over_the_data_are_augmented_anew():
+    data = data_of(count=1, batch_size=1)
+    drawn = figures(data.train_dataloader())
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_evaluation_shows_each_sample_once_and_whole():
+    data = data_of(eval_batch_size=2)
+    seen = [key for batch in data.val_dataloader() for key in batch.key]
+    assert seen == [f"addressed/{index}" for index in range(5)]
+    batch = next(iter(data.val_dataloader()))
+    assert torch.equal(batch.flow[0].permute(1, 2, 0), torch.from_numpy(addressed_sample(0).flow))
+
+
+def test_the_test_loop_runs_over_the_split_that_was_chosen():
+    data = data_of(test=Samples(3, addressed_sample))
+    assert len(data.test_dataloader()) == 3
+    assert data.test_on("val") is data.val
+    assert len(data.test_dataloader()) == 5
+    with pytest.raises(FlowBenchError, match="split 'vall': choose train, val or test"):
+        data.test_on("vall")
+
+
+@pytest.mark.parametrize("empty", [None, Samples(0)])
+def test_an_empty_split_is_an_error_that_names_it(empty):
+    data = data_of(val=empty)
+    with pytest.raises(FlowBenchError, match="data 'addressed' has no val pairs"):
+        data.setup("fit")
+    with pytest.raises(FlowBenchError, match="has no test pairs"):
+        data.test_on("test")
+
+
+def test_a_crop_that_does_not_fit_shows_before_the_first_step():
+    with pytest.raises(FlowBenchError, match=r"crop of 32x16 .* larger than sample addressed/0"):
+        data_of(crop=(32, 16)).setup("fit")
+
+
+def test_counts_leave_out_what_is_missing():
+    assert data_of().counts() == {"train": 7, "val": 5}

@@ -1,0 +1,59 @@
+import pytest
+
+from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
+
+
+def batches(first_step: int = 0, last_step: int = 20, share: Share | None = None, **changes) -> list:
+    settings = {"size": 10, "batch_size": 3, "seed": 0} | changes
+    return list(TrainingSampler(first_step=first_step, last_step=last_step, share=share, **settings))
+
+
+def flat(batches: list) -> list[tuple[int, int]]:
+    return [address for batch in batches for address in batch]
+
+
+def test_each_pass_is_a_shuffle_of_its_own():
+    addresses = flat(batches())
+    assert [position for position, _ in addresses] == list(range(60))
+    passes = [tuple(index for _, index in addresses[start : start + 10]) for start in range(0, 60, 10)]
+    assert all(sorted(one) == list(range(10)) for one in passes)
+    assert len(set(passes)) == 6
+
+
+def test_batches_cross_from_one_pass_to_the_next():
+    crossing = batches()[3]
+    assert [position for position, _ in crossing] == [9, 10, 11]
+    assert {len(batch) for batch in batches()} == {3}
+
+
+def test_a_batch_larger_than_the_data_is_filled_from_several_passes():
+    (batch,) = batches(last_step=1, size=2, batch_size=7)
+    assert sorted(index for _, index in batch[:6]) == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_out_the_steps_of_one_process(world):
+    whole = batches(batch_size=3 * world)
+    shares = [batches(share=Share(rank, world)) for rank in range(world)]
+    assert [flat(parts) for parts in zip(*shares)] == whole
+
+
+@pytest.mark.parametrize("step", [1, 3, 10, 20])
+@pytest.mark.parametrize("share", [Share(), Share(1, 2)])
+def test_a_resumed_run_sees_what_it_would_have_seen(step, share):
+    assert batches(first_step=step, share=share) == batches(share=share)[step:]
+
+
+def test_another_seed_gives_another_order():
+    assert batches(seed=1) != batches(seed=0)
+    assert batches(seed=1) == batches(seed=1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 9])
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_evaluation_sees_every_sample_once(size, world):
+    shares = [EvaluationSampler(size=size, share=Share(rank, world)) for rank in range(world)]
+    assert sorted(index for share in shares for index in share) == list(range(size))
+    assert [len(share) for share in shares] == [len(list(share)) for share in shares]
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert all(list(share) == sorted(share) for share in shares)

@@ -1,0 +1,16 @@
+"""Models small enough to train inside a test."""
+
+from __future__ import annotations
+
+from flowbench.engine.models import build_model
+from flowbench.load import model_config
+from flowbench.models.base import FlowModel
+
+
+def short_model(name: str, iterations: int = 2) -> FlowModel:
+    """A model of conf/model with few iterations, where it iterates; fresh weights, in train mode."""
+    config = model_config(name)
+    for setting in ("iterations", "eval_iterations"):
+        if setting in config.network:
+            config.network[setting] = iterations
+    return build_model(config)

@@ -1,0 +1,97 @@
+"""docs/adding_a_model.md, done word for word: its files are put where it says, and its own test is run."""
+
+import importlib
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from support.batches import Samples
+
+import flowbench
+from flowbench import configs, networks
+from flowbench.checkpoints.files import AtomicCheckpointIO
+from flowbench.configs import build
+from flowbench.data.datamodule import FlowDataModule
+from flowbench.models.base import FlowModel
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "adding_a_model.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+NETWORK, FAMILY, TEST = blocks("python")
+TINY, TINY_WIDE = blocks("yaml")
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path, monkeypatch):
+    """The page's files, beside those of the package and of conf/."""
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "tiny.py").write_text(NETWORK)
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path / "networks")])
+    shutil.copytree(configs.config_folder(), tmp_path / "conf")
+    (tmp_path / "conf" / "model" / "tiny.yaml").write_text(TINY)
+    (tmp_path / "conf" / "model" / "tiny_wide.yaml").write_text(TINY_WIDE)
+    monkeypatch.setattr(importlib.import_module("flowbench.load"), "config_folder", lambda: tmp_path / "conf")
+    yield
+    sys.modules.pop("flowbench.networks.tiny", None)
+    vars(networks).pop("tiny", None)
+
+
+def page_functions(code: str, **names) -> dict:
+    exec(compile(code, str(PAGE), "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("name", re.findall(r"def (test_\w+)", TEST))
+def test_the_test_of_the_page_passes(name):
+    page_functions(TEST)[name]()
+
+
+def test_a_variant_names_what_differs():
+    narrow, wide = (flowbench.load(name).network for name in ("tiny", "tiny_wide"))
+    assert (narrow.features[0].out_channels, wide.features[0].out_channels) == (32, 64)
+    assert wide.eval_iterations == narrow.eval_iterations
+
+
+def test_a_family_of_its_own_reads_official_checkpoints():
+    family = page_functions(FAMILY, FlowModel=FlowModel, Tensor=torch.Tensor)["TinyModel"]
+    assert family.from_official({"module.update.0.bias": 1}) == {"update.0.bias": 1}
+
+
+def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path):
+    model = flowbench.load("tiny")
+    model.optimisation = build(
+        {
+            "_target_": "flowbench.models.base.Optimisation",
+            "optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-3},
+            "lr_scheduler": {"_target_": "flowbench.schedules.one_cycle", "_partial_": True, "steps": 2},
+        }
+    )
+    data = FlowDataModule(name="noise", train=Samples(3), val=Samples(2), batch_size=2, steps=2, workers=0)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=2,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        plugins=[AtomicCheckpointIO()],
+    )
+    before = [parameter.clone() for parameter in model.parameters()]
+    trainer.fit(model, datamodule=data)
+    assert trainer.global_step == 2
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters()))
+    assert {"train/loss", "train/epe", "val/epe", "val/fl_all"} <= trainer.callback_metrics.keys()
+    assert trainer.callback_metrics["val/zero_epe"] == pytest.approx(3.0)
+
+    trainer.save_checkpoint(tmp_path / "tiny.ckpt")
+    loaded = flowbench.load(tmp_path / "tiny.ckpt")
+    images = torch.rand(2, 3, 70, 91)
+    assert torch.equal(loaded.estimate(*images).flow, model.estimate(*images).flow)
