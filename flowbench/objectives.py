@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch, FlowOutput
 
 
@@ -22,6 +23,8 @@ class SequenceLoss:
 
     def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
         """output.predictions: n flows (B, 2, H, W). Returns a scalar in pixels."""
+        if not output.predictions:
+            raise FlowBenchError("There are no predictions to learn from: in eval mode, call model.train() first.")
         counted = (batch.valid & (batch.flow.norm(dim=1) < self.max_flow)).unsqueeze(1)
         total = batch.flow.new_zeros(())
         for prediction in output.predictions:

@@ -66,7 +66,7 @@ def test_a_family_of_its_own_reads_official_checkpoints():
 
 
 def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path):
-    model = flowbench.load("tiny")
+    model = flowbench.load("tiny").train()
     model.optimisation = build(
         {
             "_target_": "flowbench.models.base.Optimisation",

@@ -123,9 +123,22 @@ def test_an_untrusted_target_is_refused_wherever_it_stands(target, place):
         build(config)
 
 
-@pytest.mark.parametrize("target", ["os.system", "torch.hub.load", "pytorch_lightning.Trainer"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "torch.hub.load",
+        "pytorch_lightning.Trainer",
+        "flowbench.io.atomic.os.mkdir",
+        "flowbench.io.records.write_json",
+        "flowbench.structures.torch.load",
+        "flowbench.models.base.torch.load",
+        "flowbench.models.base.pl.Trainer",
+        "flowbench.data.datamodule.DataLoader",
+    ],
+)
 def test_a_checkpoint_may_only_name_our_own_objects(target):
-    with pytest.raises(FlowBenchError, match=f"'{target}' is refused: a checkpoint may only name objects of flowbench"):
+    with pytest.raises(FlowBenchError, match=f"'{target}' is refused: a checkpoint may only name FlowBench's own"):
         build({"_target_": target}, from_checkpoint=True)
     padding = build({"_target_": "flowbench.ops.fitting.Padding", "mode": "kitti"}, from_checkpoint=True)
     assert padding.mode == "kitti"

@@ -4,6 +4,7 @@ import torch
 from support import golden
 from support.batches import truth_batch
 
+from flowbench.errors import FlowBenchError
 from flowbench.objectives import SequenceLoss
 from flowbench.structures import FlowBatch, FlowOutput
 
@@ -60,3 +61,8 @@ def test_undefined_truth_at_invalid_pixels_harms_neither_loss_nor_gradient(unkno
     assert loss.item() == pytest.approx((0.8 * 1 + 2) * 19 / 20)
     assert not prediction.grad[0, :, 1, 2].any()
     assert (prediction.grad[0, :, valid[0]] > 0).all()
+
+
+def test_an_output_of_eval_mode_is_an_error_instead_of_a_loss_of_zero():
+    with pytest.raises(FlowBenchError, match=r"no predictions .* call model\.train\(\)"):
+        SequenceLoss()(FlowOutput(torch.zeros(1, 2, 4, 5)), truth_batch(torch.zeros(1, 2, 4, 5)))

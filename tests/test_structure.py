@@ -50,7 +50,8 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def rooms_imported(file: Path) -> set[str]:
-    return {name.split(".")[1] for name in imported(file) if name.split(".")[0] == "flowbench"}
+    names = (f"{name}.__init__".split(".") for name in imported(file))
+    return {room for package, room, *_ in names if package == "flowbench"}
 
 
 def packages_imported(file: Path) -> set[str]:
