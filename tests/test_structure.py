@@ -13,7 +13,7 @@ LONGEST_FILE = 450
 # From top to bottom. Those of one line stand side by side.
 ORDER = [
     {"__init__"},
-    {"load"},
+    {"loading"},
     {"engine"},
     {"models", "data"},
     {"report"},

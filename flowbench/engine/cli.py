@@ -35,7 +35,9 @@ def command(task: Task, *, config: str) -> None:
     sys.argv[1:] = _with_resumed_folder(sys.argv[1:])
     quieten_lightning()
     try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(_in_a_sentence(task, config))()
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
+            _in_a_sentence(task, config)
+        )()
     except USER_ERRORS as error:
         if _debugging():
             raise

@@ -10,6 +10,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,38 +24,35 @@ from flowbench.errors import FlowBenchError
 
 _RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
+_ANOTHER_FAILED = "Another process of this run failed; its message stands above."
+_SECONDS_TO_FAIL = 10.0
+_SECONDS_TO_NOTICE = 30.0
 
 
 @contextmanager
 def processes(trainer: DictConfig) -> Iterator[None]:
-    """Starts the run's other processes, and leaves the environment clean for the next job of a sweep."""
+    """Starts the run's other processes, and leaves the environment clean for the next job of a sweep.
+
+    Behind it, no process belongs to a group any more: what is computed there is computed alone.
+    """
     wanted = _wanted(trainer)
-    if wanted < 2 or any(name in os.environ for name in _STARTED_OUTSIDE):
-        yield
-        return
-    os.environ |= {
-        "LOCAL_RANK": "0",
-        "NODE_RANK": "0",
-        "WORLD_SIZE": str(wanted),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-    }
-    others = [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted)
     try:
         yield
+        _leave_group()
         _await(others)
     except RuntimeError as error:
-        if any(other.poll() for other in others):
-            raise FlowBenchError("Another process of this run failed; its message stands above.") from error
+        if _has_failed(others, within=_SECONDS_TO_FAIL):
+            raise FlowBenchError(_ANOTHER_FAILED) from error
         raise
     finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
         for other in others:
             other.terminate()
             other.wait()
-        for name in _RENDEZVOUS:
-            os.environ.pop(name, None)
+        _leave_group()
+        if others:
+            for name in _RENDEZVOUS:
+                os.environ.pop(name, None)
 
 
 def is_first_process() -> bool:
@@ -71,6 +70,21 @@ def _wanted(trainer: DictConfig) -> int:
     return devices if isinstance(devices, int) else len(devices)
 
 
+def _start_others(wanted: int) -> list[subprocess.Popen]:
+    if wanted < 2:
+        return []
+    os.environ |= {
+        "LOCAL_RANK": "0",
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(wanted),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
+    others = [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    threading.Thread(target=_end_if_one_fails, args=(others,), daemon=True).start()
+    return others
+
+
 def _command() -> list[str]:
     hydra = HydraConfig.get()
     own = [f"hydra.run.dir='{hydra.runtime.output_dir}'", "hydra.mode=RUN", "hydra.output_subdir=null"]
@@ -79,9 +93,36 @@ def _command() -> list[str]:
     return [sys.executable, sys.argv[0], *overrides, *own]
 
 
+def _leave_group() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _await(others: list[subprocess.Popen]) -> None:
     if any(other.wait() for other in others):
-        raise FlowBenchError("Another process of this run failed; its message stands above.")
+        raise FlowBenchError(_ANOTHER_FAILED)
+
+
+def _has_failed(others: list[subprocess.Popen], *, within: float) -> bool:
+    """Whether one of them ends with an error in the given seconds."""
+    end = time.monotonic() + within
+    while others and time.monotonic() < end:
+        if any(other.poll() for other in others):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _end_if_one_fails(others: list[subprocess.Popen]) -> None:
+    """This process may wait for ever for one that is gone: it ends if it has not noticed after a while."""
+    while any(other.poll() is None for other in others):
+        if any((other.poll() or 0) > 0 for other in others):
+            time.sleep(_SECONDS_TO_NOTICE)
+            if any(name in os.environ for name in _RENDEZVOUS):
+                print(f"error: {_ANOTHER_FAILED}", file=sys.stderr)
+                os._exit(1)
+            return
+        time.sleep(0.5)
 
 
 def _free_port() -> int:

@@ -19,7 +19,9 @@ from flowbench.errors import FlowBenchError
 USER_ERRORS = (FlowBenchError, HydraException, OmegaConfBaseException, OSError)
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
-_UNKNOWN_NAME = re.compile(r"Could not find '(?P<group>.+)/(?P<name>[^/]+)'\s+Available options in '[^']+':(?P<rest>.*)", re.S)
+_UNKNOWN_NAME = re.compile(
+    r"Could not find '(?P<group>.+)/(?P<name>[^/]+)'\s+Available options in '[^']+':(?P<rest>.*)", re.S
+)
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "provider=")
 
 

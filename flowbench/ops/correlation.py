@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.ops.memory import total_memory
 from flowbench.ops.precision import at_least_float32, full_precision
 from flowbench.ops.windows import gather_rows, window_products
 
@@ -56,8 +57,21 @@ def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, el
     return batch * height * width * targets * element_bytes
 
 
+def _check_volume_fits(features: Tensor, levels: int) -> None:
+    batch, _, height, width = features.shape
+    needed = volume_bytes(height, width, batch=batch, levels=levels)
+    available = total_memory(features.device)
+    if available is not None and needed > available:
+        raise FlowBenchError(
+            f"The correlation volume of {batch} pairs with {height}x{width} features takes {needed / 2**30:.1f} GiB, more "
+            f"than the {available / 2**30:.1f} GiB of the {features.device.type}: set correlation=on_demand in the "
+            "network's settings, or give smaller pictures."
+        )
+
+
 class AllPairsCorrelation:
     def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
+        _check_volume_fits(features1, levels)
         self.windows = _WindowGeometry.of(features2, levels, radius)
         with full_precision(features1.device):
             queries, targets = _queries_and_targets(features1, features2, self.windows)

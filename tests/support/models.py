@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowbench.engine.models import build_model
-from flowbench.load import model_config
+from flowbench.loading import model_config
 from flowbench.models.base import FlowModel
 
 
