@@ -131,6 +131,22 @@ def test_undefined_truth_at_invalid_pixels_changes_nothing(undefined):
     assert measured((estimate, truth_batch(flow, batch.valid, batch.occluded))) == expected
 
 
+def test_an_error_of_exactly_the_threshold_is_not_above_it():
+    """Errors of 1, 3 and 5 px; the last is exactly 5 % of the true length, too."""
+    flow = torch.tensor([0.0, 0.0, 100.0]).view(1, 1, 1, 3) * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    estimate = flow + torch.tensor([1.0, 3.0, 5.0]) * torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+    figures = measured((estimate, truth_batch(flow)))
+    expected = {"1px": 200 / 3, "3px": 100 / 3, "5px": 0.0, "fl_all": 0.0}
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+
+
+def test_an_estimate_that_is_no_number_counts_as_wrong():
+    batch = truth_batch(torch.zeros(1, 2, 4, 5))
+    figures = measured((torch.full((1, 2, 4, 5), float("nan")), batch))
+    assert (figures["1px"], figures["fl_all"]) == (100.0, 100.0)
+    assert np.isnan(figures["epe"])
+
+
 def test_without_occlusion_the_split_is_left_out():
     estimate, batch = random_pair(2)
     batch.occluded = None

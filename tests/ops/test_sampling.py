@@ -68,3 +68,15 @@ def test_projection_is_zero_where_nothing_lands_inside():
     assert not projected[0].any()
     assert torch.equal(projected[1], flow[1])
     assert projected.dtype == flow.dtype
+
+
+@pytest.mark.parametrize("edge", [0.0, 8.0])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_projection_drops_what_lands_on_the_edge(axis, edge):
+    """Every pixel of an 8x8 picture moves onto one line: just outside the picture, or just inside."""
+    coords = coordinate_grid(1, 8, 8, like=torch.zeros(()))
+    flow = torch.full((1, 2, 8, 8), 0.5)
+    flow[:, axis] = edge - coords[:, axis]
+    assert not project_forward(flow).any()
+    flow[:, axis] += 0.1 if edge == 0 else -0.1
+    assert project_forward(flow).any()
