@@ -5,7 +5,7 @@ import pytest
 import torch
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import OmegaConf
-from support.hydra import GROUPS, composed
+from support.hydra import GROUPS, PROGRAMS, composed
 
 from flowbench.configs import build, resolved
 from flowbench.engine.models import build_model
@@ -28,7 +28,7 @@ def test_every_file_of_every_group_composes(group, name):
     assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "benchmark"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_composes(name):
     assert OmegaConf.to_container(composed(name), resolve=True, throw_on_missing=True)
 

@@ -105,6 +105,12 @@ class FlowDataModule(pl.LightningDataModule):
         return self._evaluation_loader(self._split(self.tested))
 
     def _evaluation_loader(self, samples: Dataset) -> DataLoader:
+        if len(samples) < self.trainer.world_size:
+            # Lightning would pass over the evaluation in a process without samples, and the others wait for it.
+            raise FlowBenchError(
+                f"{self.trainer.world_size} processes cannot share out {len(samples)} of the pairs of '{self.name}': use "
+                f"trainer.devices={len(samples)} or fewer."
+            )
         sampler = EvaluationSampler(size=len(samples), share=self._share())
         return self._loader(samples, sampler=sampler, batch_size=self.eval_batch_size)
 

@@ -25,7 +25,7 @@ from flowbench.errors import FlowBenchError
 _RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
 _ANOTHER_FAILED = "Another process of this run failed; its message stands above."
-_SECONDS_TO_FAIL = 10.0
+_SECONDS_TO_FAIL = 5.0
 _SECONDS_TO_NOTICE = 30.0
 
 
@@ -37,6 +37,8 @@ def processes(trainer: DictConfig) -> Iterator[None]:
     """
     wanted = _wanted(trainer)
     others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted)
+    over = threading.Event()
+    threading.Thread(target=_end_if_one_fails, args=(others, over), daemon=True).start()
     try:
         yield
         _leave_group()
@@ -46,6 +48,7 @@ def processes(trainer: DictConfig) -> Iterator[None]:
             raise FlowBenchError(_ANOTHER_FAILED) from error
         raise
     finally:
+        over.set()
         for other in others:
             other.terminate()
             other.wait()
@@ -80,9 +83,7 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
     }
-    others = [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
-    threading.Thread(target=_end_if_one_fails, args=(others,), daemon=True).start()
-    return others
+    return [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
 
 
 def _command() -> list[str]:
@@ -113,16 +114,12 @@ def _has_failed(others: list[subprocess.Popen], *, within: float) -> bool:
     return False
 
 
-def _end_if_one_fails(others: list[subprocess.Popen]) -> None:
+def _end_if_one_fails(others: list[subprocess.Popen], over: threading.Event) -> None:
     """This process may wait for ever for one that is gone: it ends if it has not noticed after a while."""
-    while any(other.poll() is None for other in others):
-        if any((other.poll() or 0) > 0 for other in others):
-            time.sleep(_SECONDS_TO_NOTICE)
-            if any(name in os.environ for name in _RENDEZVOUS):
-                print(f"error: {_ANOTHER_FAILED}", file=sys.stderr)
-                os._exit(1)
-            return
-        time.sleep(0.5)
+    while any(other.poll() is None for other in others) and not over.wait(0.5):
+        if any(other.poll() for other in others) and not over.wait(_SECONDS_TO_NOTICE):
+            print(f"error: {_ANOTHER_FAILED}", file=sys.stderr, flush=True)
+            os._exit(1)
 
 
 def _free_port() -> int:

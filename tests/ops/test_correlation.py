@@ -182,6 +182,6 @@ def test_an_unknown_kind_is_refused():
 def test_a_volume_that_cannot_fit_is_refused_before_it_is_made(monkeypatch):
     monkeypatch.setattr("flowbench.ops.correlation.total_memory", lambda device: 2**20)
     features = torch.zeros(1, 2, 64, 64)
-    with pytest.raises(FlowBenchError, match="0.1 GiB, more than the 0.0 GiB of the cpu: set correlation=on_demand"):
+    with pytest.raises(FlowBenchError, match=r"0\.1 GiB, more than the 0\.0 GiB of the cpu: set correlation=on_demand"):
         build_correlation(features, features)
     assert build_correlation(features, features, kind="on_demand").lookup(torch.zeros(1, 2, 64, 64)).shape[1] == 324

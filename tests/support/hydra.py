@@ -16,6 +16,7 @@ GROUPS = {
     for folder in sorted(config_folder().iterdir())
     if folder.is_dir()
 }
+PROGRAMS = sorted(path.stem for path in config_folder().glob("*.yaml"))
 
 
 def composed(name: str, *overrides: str, folder: Path | str = "a_run") -> DictConfig:
