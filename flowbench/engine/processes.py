@@ -24,6 +24,7 @@ from flowbench.errors import FlowBenchError
 
 _RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
+_STARTED_BY = "FLOWBENCH_STARTED_BY"
 _ANOTHER_FAILED = "Another process of this run failed; its message stands above."
 _SECONDS_TO_FAIL = 5.0
 _SECONDS_TO_NOTICE = 30.0
@@ -39,6 +40,8 @@ def processes(trainer: DictConfig) -> Iterator[None]:
     others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted)
     over = threading.Event()
     threading.Thread(target=_end_if_one_fails, args=(others, over), daemon=True).start()
+    if _STARTED_BY in os.environ:
+        threading.Thread(target=_end_with, args=(int(os.environ[_STARTED_BY]),), daemon=True).start()
     try:
         yield
         _leave_group()
@@ -49,9 +52,7 @@ def processes(trainer: DictConfig) -> Iterator[None]:
         raise
     finally:
         over.set()
-        for other in others:
-            other.terminate()
-            other.wait()
+        _end(others)
         _leave_group()
         if others:
             for name in _RENDEZVOUS:
@@ -83,7 +84,8 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
     }
-    return [subprocess.Popen(_command(), env=os.environ | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    shared = os.environ | {_STARTED_BY: str(os.getpid())}
+    return [subprocess.Popen(_command(), env=shared | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
 
 
 def _command() -> list[str]:
@@ -104,6 +106,18 @@ def _await(others: list[subprocess.Popen]) -> None:
         raise FlowBenchError(_ANOTHER_FAILED)
 
 
+def _end(others: list[subprocess.Popen]) -> None:
+    for other in others:
+        other.terminate()
+    for other in others:
+        try:
+            other.wait(_SECONDS_TO_FAIL)
+        except subprocess.TimeoutExpired:
+            # Lightning only notes the request to end; a process that waits for this one never gets to it.
+            other.kill()
+            other.wait()
+
+
 def _has_failed(others: list[subprocess.Popen], *, within: float) -> bool:
     """Whether one of them ends with an error in the given seconds."""
     end = time.monotonic() + within
@@ -120,6 +134,13 @@ def _end_if_one_fails(others: list[subprocess.Popen], over: threading.Event) -> 
         if any(other.poll() for other in others) and not over.wait(_SECONDS_TO_NOTICE):
             print(f"error: {_ANOTHER_FAILED}", file=sys.stderr, flush=True)
             os._exit(1)
+
+
+def _end_with(starter: int) -> None:
+    """Where the first process was killed, its others would wait for ever, and hold their devices."""
+    while os.getppid() == starter:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _free_port() -> int:

@@ -69,7 +69,7 @@ class SampleRecorder(Callback):
         pooled: dict[str, FlowMetrics] = {}
         for _, record in sorted(self._records.items()):
             sums = {
-                name: (torch.tensor([total]), torch.tensor([count])) for name, (total, count) in record.sums.items()
+                name: (torch.tensor([total]).double(), torch.tensor([count]).double()) for name, (total, count) in record.sums.items()
             }
             pooled.setdefault(record.sequence, FlowMetrics()).update(sums)
         return [{"sequence": name, **metrics.compute()} for name, metrics in pooled.items()]

@@ -33,7 +33,7 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours))
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
     text = str(error)
     if found := _UNKNOWN_KEY.search(text):

@@ -1,0 +1,59 @@
+"""The benchmark's figures agree with the counts that can be made by hand."""
+
+import json
+
+import pytest
+import torch
+from support.runs import NETWORK, rows, run_here
+from torch.utils.flop_counter import FlopCounterMode
+
+import flowbench
+from flowbench.engine.benchmark import benchmark
+
+
+def measured(folder, *words):
+    ended = run_here(benchmark, "benchmark", "size=[128,128]", "device=cpu", f"hydra.run.dir={folder}", *words)
+    assert ended.code == 0, ended.told
+    found = json.loads((folder / "benchmark.json").read_text())
+    assert [set(row) for row in rows(folder / "benchmark.csv")] == [set().union(*found)] * len(found)
+    return found
+
+
+@pytest.mark.slow
+def test_models(tmp_path):
+    words = (NETWORK[0], "iterations=2", "repeats=2", "warm_up=1", "training=true", "precision=[32,bf16]")
+    found = measured(tmp_path, *words)
+    assert [(row["precision"], row["mode"]) for row in found] == [
+        ("32", "forward"),
+        ("32", "training_step"),
+        ("bf16", "forward"),
+        ("bf16", "training_step"),
+    ]
+    model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    with FlopCounterMode(display=False) as counter:
+        model.estimate(torch.rand(3, 128, 128), torch.rand(3, 128, 128))
+    for row in found:
+        assert row["iterations"] == 2
+        assert row["parameters (M)"] == pytest.approx(0.990162, abs=1e-6)
+        assert 0 < row["median (ms)"] <= row["p90 (ms)"]
+        assert 0 < row["share of matmul (%)"] < 150
+    for forward, training in (found[:2], found[2:]):
+        assert forward["GMAC"] == pytest.approx(counter.get_total_flops() / 2e9, rel=1e-9)
+        assert training["GMAC"] > 2 * forward["GMAC"]
+        assert "saved by autograd (MiB)" not in forward
+        assert training["saved by autograd (MiB)"] > 1
+    assert found[3]["saved by autograd (MiB)"] < found[1]["saved by autograd (MiB)"]
+
+
+def test_lookups(tmp_path):
+    found = measured(tmp_path, "subject=lookup", "repeats=2", "warm_up=1")
+    assert {row["look-up"] for row in found} == {"all_pairs", "on_demand", "grid_sample"}
+    assert all(row["largest relative difference"] < 1e-4 for row in found)
+    assert all(row["median (ms)"] > 0 for row in found)
+
+
+def test_data(tmp_path):
+    (row,) = measured(tmp_path, "subject=data", "data.scenes.size=[64,64]", "seconds=1")
+    assert row["size"] == "64x64"
+    assert row["seconds"] == pytest.approx(1, abs=0.5)
+    assert row["pairs/s a core"] == pytest.approx(row["pairs"] / row["seconds"])
