@@ -1,4 +1,4 @@
-"""What Lightning tells its own developers, and no user of FlowBench can act upon."""
+"""What Lightning and PyTorch tell their own developers, and no user of FlowBench can act upon."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 
 _WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\).* is deprecated",
+    r"Grad strides do not match bucket view strides",
     r"The '\w+' does not have many workers",
 )
 

@@ -69,7 +69,8 @@ class SampleRecorder(Callback):
         pooled: dict[str, FlowMetrics] = {}
         for _, record in sorted(self._records.items()):
             sums = {
-                name: (torch.tensor([total]).double(), torch.tensor([count]).double()) for name, (total, count) in record.sums.items()
+                name: tuple(torch.tensor([figure], dtype=torch.float64) for figure in pair)
+                for name, pair in record.sums.items()
             }
             pooled.setdefault(record.sequence, FlowMetrics()).update(sums)
         return [{"sequence": name, **metrics.compute()} for name, metrics in pooled.items()]

@@ -61,7 +61,8 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)
-    log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
+    if is_first_process():
+        log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
     if resuming:
         metrics.resume(_steps_done(folder, config) - 1)
     try:

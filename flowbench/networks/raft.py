@@ -76,7 +76,9 @@ class RAFT(nn.Module):
         iterations = self.iterations if self.training else self.eval_iterations
         for _ in range(iterations):
             coords1 = coords1.detach()
-            hidden, change = step(hidden, correlation.lookup(coords1), coords1 - coords0)
+            # In the layout of the features: one tensor in another makes every concatenation after it copy.
+            flow = (coords1 - coords0).contiguous(memory_format=torch.channels_last)
+            hidden, change = step(hidden, correlation.lookup(coords1), flow)
             coords1 = coords1 + change.to(coords1.dtype)
             if self.training:
                 predictions.append(self._upsample(coords1 - coords0, hidden))

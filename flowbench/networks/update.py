@@ -69,9 +69,9 @@ class _GatedPass:
 
     def __call__(self, hidden: Tensor, motion: Tensor) -> Tensor:
         gates = F.conv2d(torch.cat([hidden, motion], dim=1), self.gates_weight, padding=self.padding)
-        z, r = (gates + self.gates_context).sigmoid_().chunk(2, dim=1)
+        z, r = gates.add_(self.gates_context).sigmoid_().chunk(2, dim=1)
         reset = torch.cat([r * hidden, motion], dim=1)
-        q = (F.conv2d(reset, self.candidate_weight, padding=self.padding) + self.candidate_context).tanh_()
+        q = F.conv2d(reset, self.candidate_weight, padding=self.padding).add_(self.candidate_context).tanh_()
         return torch.lerp(hidden, q, z)
 
 

@@ -5,9 +5,12 @@ import resource
 import pytest
 import torch
 from support.runs import NETWORK, SMALL, run, run_here
+from torch.utils.data import DataLoader, Dataset
 
 from flowbench.engine.evaluate import evaluate
+from flowbench.engine.sentences import sentence
 from flowbench.engine.train import train
+from flowbench.errors import FlowBenchError
 
 SETTINGS = (*NETWORK, *SMALL, "schedule.steps=1")
 
@@ -78,6 +81,11 @@ def test_training(trained, tmp_path, words, told):
     assert told in one_sentence(ended)
 
 
+def test_another_run_is_not_overwritten(trained):
+    ended = run_here(train, "train", *SETTINGS, f"hydra.run.dir={trained.parents[1]}")
+    assert f"already holds a run: continue that run with resume={trained.parents[1]}" in one_sentence(ended)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -99,6 +107,20 @@ def test_evaluation(trained, malicious, strange_target, tmp_path, words, told):
     assert "code from a checkpoint was run" not in ended.stdout
 
 
+class Damaged(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise FlowBenchError("frame_1.png: damaged, fetch it again.")
+
+
+def test_a_sample_that_a_loading_process_cannot_read():
+    with pytest.raises(FlowBenchError, match="Original Traceback") as caught:
+        next(iter(DataLoader(Damaged(), num_workers=1)))
+    assert sentence(caught.value, config="train", arguments=[]) == "frame_1.png: damaged, fetch it again."
+
+
 def test_debug_shows_where_it_happened(tmp_path):
     ended = run("evaluate.py", "+ckpt=gone.ckpt", "debug=true", f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
@@ -112,8 +134,12 @@ def no_large_files():
 
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
-    words = (*SETTINGS, "schedule.steps=4", "callbacks.last.every_n_train_steps=2", "callbacks.pictures=null")
-    failing = run("train.py", *words, "callbacks.best=null", f"hydra.run.dir={tmp_path}", preexec_fn=no_large_files)
+    words = (*SETTINGS, "callbacks.best=null", "callbacks.pictures=null", f"hydra.run.dir={tmp_path}")
+    assert run_here(train, "train", *words).code == 0
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace("steps: 1\n", "steps: 2\n"))
+    failing = run("train.py", f"resume={tmp_path}", preexec_fn=no_large_files)
     told = one_sentence(failing)
     assert f"{tmp_path}/checkpoints/last.ckpt: cannot be written (File too large). Check the free space" in told
-    assert not list((tmp_path / "checkpoints").iterdir())
+    (older,) = (tmp_path / "checkpoints").iterdir()
+    assert torch.load(older, weights_only=True)["global_step"] == 1

@@ -25,6 +25,8 @@ def sweep(tmp_path_factory):
 def test_a_sweep_of_several_processes_has_one_folder_with_a_job_each(sweep):
     ended, folder = sweep
     assert ended.code == 0, ended.stderr
+    assert "Warning" not in ended.stderr
+    assert ended.told.count("2 steps of raft_small on synthetic") == 2
     assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "multirun.yaml"]
     for job in "01":
         table = rows(folder / job / "metrics.csv")
