@@ -61,6 +61,20 @@ def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
         assert (output.reuse - exact).abs().max() < tolerance["flow_low_abs_f64"]
 
 
+def test_flow_of_a_picture_that_may_not_be_shipped(tmp_path):
+    folder = golden.SHARED / "golden" / "flow"
+    if not folder.is_dir():
+        pytest.skip("the reference input C is not part of the project")
+    tolerance = golden.case("raft_large_12")["outputs"]["C"]["tolerance"]
+    model = official_model("raft_large_12", tmp_path)
+    output = model.estimate(*(golden.image(name, torch.float32, folder) for name in ("C_1", "C_2")))
+    difference = output.flow[..., ::3, ::3] - golden.array("raft_large_12/C_flow_up_s3.npy", folder)
+    assert difference.abs().max() < tolerance["flow_up_abs_f32"]
+    output = model.double().estimate(*(golden.image(name, torch.float64, folder) for name in ("C_1", "C_2")))
+    exact = golden.array("raft_large_12/C_flow_low_f64.npy", folder)
+    assert (output.reuse - exact).abs().max() < tolerance["flow_low_abs_f64"]
+
+
 @pytest.mark.slow
 def test_flow_of_a_full_frame(tmp_path):
     """1024x436, padded inside: the figures are those of the unpadded flow."""

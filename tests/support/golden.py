@@ -21,13 +21,13 @@ def case(name: str) -> dict[str, Any]:
     return json.loads((GOLDEN / name / "case.json").read_text())
 
 
-def array(path: str) -> Tensor:
-    return torch.from_numpy(np.load(GOLDEN / path))
+def array(path: str, folder: Path = GOLDEN) -> Tensor:
+    return torch.from_numpy(np.load(folder / path))
 
 
-def image(name: str, dtype: torch.dtype) -> Tensor:
+def image(name: str, dtype: torch.dtype, folder: Path = GOLDEN) -> Tensor:
     """(1, 3, H, W) in [0, 1]; converted before the division, so that float64 is exact."""
-    pixels = cv2.cvtColor(cv2.imread(str(GOLDEN / "inputs" / f"{name}.png")), cv2.COLOR_BGR2RGB)
+    pixels = cv2.cvtColor(cv2.imread(str(folder / "inputs" / f"{name}.png")), cv2.COLOR_BGR2RGB)
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(dtype) / 255
 
 
