@@ -19,6 +19,7 @@ _TRUSTED = ("flowbench.", "torch.", "pytorch_lightning.")
 # What a model or data config is made of. Nothing here reads, writes or runs what an argument names.
 _TRUSTED_IN_CHECKPOINTS = (
     "flowbench.data.",
+    "flowbench.deq.",
     "flowbench.models.",
     "flowbench.networks.",
     "flowbench.objectives",

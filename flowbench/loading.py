@@ -23,7 +23,8 @@ def load(
 
     model_or_checkpoint: a name of conf/model ("raft_h"), or one of our checkpoints, which knows its model. checkpoint:
     weights for the named model, ours or official; without it the weights are fresh. overrides: changes to the model's
-    config, as on the command line without the leading "model.", for instance ["network.eval_iterations=12"].
+    config, as on the command line without the leading "model." or "model/", for instance
+    ["network.eval_iterations=12"] or ["solver=anderson"].
 
         model = flowbench.load("raft", "raft-things.pth")
         flow = model.estimate(image1, image2).flow      # uint8 arrays (H, W, 3) -> (1, 2, H, W) pixels
@@ -44,7 +45,13 @@ def load(
 def model_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """conf/model/<name>.yaml with changes."""
     with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(overrides=[f"+model={name}", *(f"model.{change}" for change in overrides)]).model
+        return compose(overrides=[f"+model={name}", *(_of_the_model(change) for change in overrides)]).model
+
+
+def _of_the_model(change: str) -> str:
+    """A change of a value, model.<key>=..., or the choice of a part that has a group of its own, model/<group>=..."""
+    is_group = (config_folder() / "model" / change.partition("=")[0]).is_dir()
+    return f"model/{change}" if is_group else f"model.{change}"
 
 
 @contextmanager

@@ -23,12 +23,15 @@ class SequenceLoss:
 
     def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
         """output.predictions: n flows (B, 2, H, W). Returns a scalar in pixels."""
+        total = batch.flow.new_zeros(())
+        for term in self.terms(output, batch):
+            total = self.gamma * total + term
+        return total
+
+    def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
+        """mean |flow_i - truth| of each prediction, in order, not yet weighted."""
         if not output.predictions:
             raise FlowBenchError("There are no predictions to learn from: in eval mode, call model.train() first.")
         counted = (batch.valid & (batch.flow.norm(dim=1) < self.max_flow)).unsqueeze(1)
-        total = batch.flow.new_zeros(())
-        for prediction in output.predictions:
-            # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
-            error = torch.where(counted, (prediction - batch.flow).abs(), 0.0)
-            total = self.gamma * total + error.mean()
-        return total
+        # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+        return [torch.where(counted, (prediction - batch.flow).abs(), 0.0).mean() for prediction in output.predictions]

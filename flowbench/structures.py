@@ -80,10 +80,11 @@ class FlowOutput:
 
     flow: (B, 2, H, W) pixels at full resolution. predictions: what the objective supervises, in the family's own order and
     resolution; empty in eval mode. reuse: what the next frame of a video may start from. stats: per-sample tensors (steps,
-    abs_residual, rel_residual, ...).
+    abs_residual, rel_residual, ...). regularisation: a scalar that training adds to the objective.
     """
 
     flow: Tensor
     predictions: list[Tensor] = field(default_factory=list)
     reuse: Any = None
     stats: dict[str, Tensor] = field(default_factory=dict)
+    regularisation: Tensor | None = None

@@ -28,7 +28,7 @@ ORDER = [
 ROOMS = sorted(set().union(*ORDER))
 # Rooms that know less than their place would let them.
 INDEPENDENT = {"deq": set(), "ops": {"structures", "errors"}, "io": {"structures", "errors"}}
-PLANNED = {"deq"}
+PLANNED: set[str] = set()
 PLAIN_PYTORCH = ("networks", "ops", "deq", "objectives", "schedules")
 NO_TORCH = ("io", "report")
 FRAMEWORKS = {"pytorch_lightning", "lightning", "hydra", "omegaconf"}

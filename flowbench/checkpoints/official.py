@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -16,17 +18,69 @@ def from_princeton_raft(state: StateDict) -> StateDict:
     Their encoders hold the skip's norm under two names, normN and downsample.1, one tensor in the original: ours hold it
     once. Their mask head lives inside the update block.
     """
-    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    state = _without_twins(_unwrapped(state))
+    return {name.replace("update_block.mask.", "mask."): tensor for name, tensor in state.items()}
+
+
+_DEQFLOW_NAMES = {
+    "update_block.mask.": "mask.",  # v1 of the code
+    "attn.": "attention.",
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
+
+
+def from_deqflow(state: StateDict) -> StateDict:
+    """locuslab's DEQ-Flow, v1 and v2, with or without DataParallel's `module.`, weight normalisation and GMA."""
     renamed: StateDict = {}
+    for name, tensor in _without_twins(_unwrapped(state)).items():
+        for theirs, ours in _DEQFLOW_NAMES.items():
+            name = name.replace(theirs, ours)
+        renamed[name] = tensor
+    return renamed
+
+
+@dataclass(frozen=True)
+class DEQFlowVariant:
+    """What the keys and shapes of a DEQ-Flow checkpoint tell. hidden: channels of the hidden state. head: width of the flow
+    head, where v1 and v2 of the code differ."""
+
+    hidden: int
+    head: int
+    weight_norm: bool
+    gma: bool
+
+
+def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
+    """None where the keys are not those of a DEQ-Flow."""
+    state = _unwrapped(state)
+    gate, head = state.get("update_block.gru.convz1.bias"), state.get("update_block.flow_head.conv1.bias")
+    if gate is None or head is None:
+        return None
+    return DEQFlowVariant(
+        hidden=gate.shape[0],
+        head=head.shape[0],
+        weight_norm="update_block.gru.convz1.weight_v" in state,
+        gma="attn.to_qk.weight" in state,
+    )
+
+
+def _unwrapped(state: StateDict) -> StateDict:
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _without_twins(state: StateDict) -> StateDict:
+    """The encoders' skip norms once."""
+    kept: StateDict = {}
     for name, tensor in state.items():
         twin = _skip_norm_twin(name, state)
         if twin is None:
-            renamed[name.replace("update_block.mask.", "mask.")] = tensor
+            kept[name] = tensor
         elif not torch.equal(tensor, state[twin]):
             raise FlowBenchError(
                 f"'{name}' and '{twin}' are one norm in RAFT, but their values differ: a damaged checkpoint."
             )
-    return renamed
+    return kept
 
 
 def _skip_norm_twin(name: str, state: StateDict) -> str | None:

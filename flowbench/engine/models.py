@@ -32,7 +32,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     if settings:
         model = _from_ours(settings["model"], config)
     elif config and "_target_" in config:
-        model = build_model(config)
+        model = _for_official(config, contents)
     else:
         raise FlowBenchError(
             f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model=<name>."
@@ -55,14 +55,25 @@ def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> Flow
     return model
 
 
+def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
+    """The model that was asked for, in the variant that the checkpoint holds."""
+    model = build_model(config)
+    changes = model.official_changes(_state_dict(contents))
+    return build_model(OmegaConf.merge(config, changes)) if changes else model
+
+
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
     """The network's state dict from the contents of our checkpoint or of an official one."""
     if is_ours(contents):
         state = contents["state_dict"]
         return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    return model.from_official(_state_dict(contents))
+
+
+def _state_dict(contents: Mapping[str, Any]) -> dict[str, Tensor]:
     state = contents.get("state_dict", contents)
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise FlowBenchError(
             "The checkpoint holds no state dict: a mapping of parameter names to tensors was expected."
         )
-    return model.from_official(dict(state))
+    return dict(state)

@@ -65,6 +65,10 @@ class FlowModel(pl.LightningModule):
         """The network's state dict from the one that the family's authors publish."""
         raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
 
+    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        """What to change in this model's config so that the published state dict fits; FlowBenchError where nothing can."""
+        return {}
+
     @property
     def iterations(self) -> int | None:
         """How many updates an estimate takes; None for a network that does not iterate."""
@@ -129,11 +133,17 @@ class FlowModel(pl.LightningModule):
                 f"The loss became {loss.item()} at step {self.global_step}, on the samples {', '.join(batch.key)}: look at "
                 "these samples, lower schedule.lr, or use trainer.precision=32."
             )
+        if output.regularisation is not None:
+            loss = loss + output.regularisation
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        self.log_training(output, batch)
         total, count = sample_sums(output.flow.detach(), batch)["epe"]
         if count.sum() > 0:
             self.log("train/epe", (total.sum() / count.sum()).float(), prog_bar=True, batch_size=len(batch))
         return loss
+
+    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
+        """Logs what a family has to tell of a training step besides the loss and the error."""
 
     def _check_size(self, batch: FlowBatch) -> None:
         height, width = batch.image1.shape[-2:]

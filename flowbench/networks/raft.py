@@ -5,10 +5,13 @@ A network is built from its parts; the builders `raft`, `raft_small` and `raft_h
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowbench.networks.encoders import BottleneckBlock, Encoder
+from flowbench.networks.refinement import Refinement, RefinementNetwork
 from flowbench.networks.update import (
     ConvGRU,
     FlowHead,
@@ -18,13 +21,12 @@ from flowbench.networks.update import (
     SmallMotionEncoder,
     UpdateBlock,
 )
-from flowbench.ops.correlation import CorrelationKind, build_correlation
-from flowbench.ops.sampling import coordinate_grid, project_forward
-from flowbench.ops.upsampling import upsample_bilinear, upsample_convex
+from flowbench.ops.correlation import CorrelationKind
+from flowbench.ops.sampling import project_forward
 from flowbench.structures import FlowOutput
 
 
-class RAFT(nn.Module):
+class RAFT(RefinementNetwork):
     """image1, image2 (B, 3, H, W) in [0, 1] -> FlowOutput.
 
     H and W are multiples of 8 and at least 64. In train mode `predictions` holds the flow after each of `iterations`
@@ -32,64 +34,27 @@ class RAFT(nn.Module):
     the flow at 1/8 resolution; given to the next pair of a video, it is carried forward as that pair's first guess.
     """
 
-    stride = 8
-
-    def __init__(
-        self,
-        *,
-        fnet: Encoder,
-        cnet: Encoder,
-        update_block: UpdateBlock,
-        mask: MaskHead | None,
-        hidden: int,
-        levels: int,
-        radius: int,
-        correlation: CorrelationKind,
-        iterations: int,
-        eval_iterations: int,
-    ) -> None:
-        super().__init__()
-        self.fnet = fnet
-        self.cnet = cnet
-        self.update_block = update_block
-        self.mask = mask
+    def __init__(self, *, hidden: int, iterations: int, eval_iterations: int, **parts: Any) -> None:
+        super().__init__(**parts)
         self.hidden = hidden
-        self.levels = levels
-        self.radius = radius
-        self.correlation = correlation
         self.iterations = iterations
         self.eval_iterations = eval_iterations
 
     def forward(self, image1: Tensor, image2: Tensor, reuse: Tensor | None = None) -> FlowOutput:
-        images = (2 * torch.cat([image1, image2]) - 1).contiguous(memory_format=torch.channels_last)
-        features1, features2 = self.fnet(images).chunk(2)
-        correlation = build_correlation(
-            features1, features2, levels=self.levels, radius=self.radius, kind=self.correlation
-        )
-        context = self.cnet(images[: image1.shape[0]])
+        correlation, context, grid = self.encode(image1, image2)
         hidden, context = context.split([self.hidden, context.shape[1] - self.hidden], dim=1)
-        hidden, step = hidden.tanh(), self.update_block.prepare(context.relu())
+        refine = Refinement(correlation, self.update_block.prepare(context.relu()), grid)
 
-        coords0 = coordinate_grid(image1.shape[0], *features1.shape[-2:], like=image1)
-        coords1 = coords0 if reuse is None else coords0 + project_forward(reuse).to(coords0)
+        state = hidden.tanh(), grid if reuse is None else grid + project_forward(reuse).to(grid)
         predictions = []
         iterations = self.iterations if self.training else self.eval_iterations
         for _ in range(iterations):
-            coords1 = coords1.detach()
-            # In the layout of the features: one tensor in another makes every concatenation after it copy.
-            flow = (coords1 - coords0).contiguous(memory_format=torch.channels_last)
-            hidden, change = step(hidden, correlation.lookup(coords1), flow)
-            coords1 = coords1 + change.to(coords1.dtype)
+            state = refine(state)
             if self.training:
-                predictions.append(self._upsample(coords1 - coords0, hidden))
-        flow = predictions[-1] if predictions else self._upsample(coords1 - coords0, hidden)
+                predictions.append(self.decode(state, grid))
+        flow = predictions[-1] if predictions else self.decode(state, grid)
         steps = torch.full((image1.shape[0],), iterations, device=image1.device)
-        return FlowOutput(flow, predictions, reuse=(coords1 - coords0).detach(), stats={"steps": steps})
-
-    def _upsample(self, flow: Tensor, hidden: Tensor) -> Tensor:
-        if self.mask is None:
-            return upsample_bilinear(flow)
-        return upsample_convex(flow, self.mask(hidden).to(flow.dtype))
+        return FlowOutput(flow, predictions, reuse=(state[1] - grid).detach(), stats={"steps": steps})
 
 
 def raft(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:

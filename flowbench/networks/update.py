@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# (hidden, motion) -> hidden, with all that is constant over the iterations already computed.
-RecurrentStep = Callable[[Tensor, Tensor], Tensor]
+from flowbench.deq.dropout import dropout_mask
+from flowbench.networks.attention import Aggregation, Aggregator
 
 
 class MotionEncoder(nn.Module):
-    """Correlation windows and flow -> motion features; the flow itself is their last two channels."""
+    """Correlation windows and flow -> motion features; the flow itself is their last two channels.
 
-    def __init__(self, *, windows: int, corr: tuple[int, int], flow: tuple[int, int], outputs: int) -> None:
+    dropout: the share that is dropped after the first convolution of either, in training; see `draw`.
+    """
+
+    def __init__(
+        self, *, windows: int, corr: tuple[int, int], flow: tuple[int, int], outputs: int, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        self.dropout = dropout
         self.convc1 = nn.Conv2d(windows, corr[0], 1)
         self.convc2 = nn.Conv2d(corr[0], corr[1], 3, padding=1)
         self.convf1 = nn.Conv2d(2, flow[0], 7, padding=3)
         self.convf2 = nn.Conv2d(flow[0], flow[1], 3, padding=1)
         self.conv = nn.Conv2d(corr[1] + flow[1], outputs - 2, 3, padding=1)
 
-    def forward(self, flow: Tensor, windows: Tensor) -> Tensor:
-        corr = self.convc2(self.convc1(windows).relu_()).relu_()
-        features = self.convf2(self.convf1(flow).relu_()).relu_()
+    def draw(self, like: Tensor) -> MotionDropout | None:
+        """Variational dropout for all steps of a forward pass; None outside of training. like: (B, any, H, W)."""
+        if not self.training or self.dropout == 0:
+            return None
+        batch, _, height, width = like.shape
+        corr, flow = (
+            dropout_mask((batch, conv.out_channels, height, width), self.dropout, like=like)
+            for conv in (self.convc1, self.convf1)
+        )
+        return MotionDropout(corr, flow)
+
+    def forward(self, flow: Tensor, windows: Tensor, dropout: MotionDropout | None = None) -> Tensor:
+        corr, features = self.convc1(windows).relu_(), self.convf1(flow).relu_()
+        if dropout is not None:
+            corr, features = corr * dropout.corr, features * dropout.flow
+        corr, features = self.convc2(corr).relu_(), self.convf2(features).relu_()
         motion = self.conv(torch.cat([corr, features], dim=1)).relu_()
         return torch.cat([motion, flow.to(motion.dtype)], dim=1)
+
+
+@dataclass(frozen=True)
+class MotionDropout:
+    corr: Tensor
+    flow: Tensor
+
+    def select(self, index: Tensor) -> MotionDropout:
+        return MotionDropout(self.corr[index], self.flow[index])
 
 
 class SmallMotionEncoder(nn.Module):
@@ -41,7 +68,10 @@ class SmallMotionEncoder(nn.Module):
         self.convf2 = nn.Conv2d(64, 32, 3, padding=1)
         self.conv = nn.Conv2d(128, 80, 3, padding=1)
 
-    def forward(self, flow: Tensor, windows: Tensor) -> Tensor:
+    def draw(self, like: Tensor) -> None:
+        """RAFT small knows no dropout."""
+
+    def forward(self, flow: Tensor, windows: Tensor, dropout: None = None) -> Tensor:
         corr = self.convc1(windows).relu_()
         features = self.convf2(self.convf1(flow).relu_()).relu_()
         motion = self.conv(torch.cat([corr, features], dim=1)).relu_()
@@ -74,6 +104,24 @@ class _GatedPass:
         q = F.conv2d(reset, self.candidate_weight, padding=self.padding).add_(self.candidate_context).tanh_()
         return torch.lerp(hidden, q, z)
 
+    def select(self, index: Tensor) -> _GatedPass:
+        return replace(self, gates_context=self.gates_context[index], candidate_context=self.candidate_context[index])
+
+
+@dataclass(frozen=True)
+class RecurrentStep:
+    """(hidden, motion) -> hidden, with all that is constant over the iterations already computed."""
+
+    passes: tuple[_GatedPass, ...]
+
+    def __call__(self, hidden: Tensor, motion: Tensor) -> Tensor:
+        for gated in self.passes:
+            hidden = gated(hidden, motion)
+        return hidden
+
+    def select(self, index: Tensor) -> RecurrentStep:
+        return RecurrentStep(tuple(gated.select(index) for gated in self.passes))
+
 
 def _split_off_context(
     weight: Tensor, bias: Tensor, context: Tensor, hidden: int, padding: tuple[int, int]
@@ -97,7 +145,7 @@ class ConvGRU(nn.Module):
         self.convq = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
 
     def prepare(self, context: Tensor) -> RecurrentStep:
-        return _GatedPass.prepare(self.convz, self.convr, self.convq, context, self.hidden)
+        return RecurrentStep((_GatedPass.prepare(self.convz, self.convr, self.convq, context, self.hidden),))
 
 
 class SepConvGRU(nn.Module):
@@ -114,7 +162,7 @@ class SepConvGRU(nn.Module):
     def prepare(self, context: Tensor) -> RecurrentStep:
         across = _GatedPass.prepare(self.convz1, self.convr1, self.convq1, context, self.hidden)
         down = _GatedPass.prepare(self.convz2, self.convr2, self.convq2, context, self.hidden)
-        return lambda hidden, motion: down(across(hidden, motion), motion)
+        return RecurrentStep((across, down))
 
 
 class FlowHead(nn.Module):
@@ -138,20 +186,48 @@ class MaskHead(nn.Sequential):
 
 
 class UpdateBlock(nn.Module):
-    """Motion encoder, recurrent unit and flow head."""
+    """Motion encoder, recurrent unit and flow head; with `gma`, motion is also gathered from where the context is alike."""
 
-    def __init__(self, *, encoder: nn.Module, gru: ConvGRU | SepConvGRU, flow_head: FlowHead) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: MotionEncoder | SmallMotionEncoder,
+        gru: ConvGRU | SepConvGRU,
+        flow_head: FlowHead,
+        gma: Aggregator | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.gru = gru
         self.flow_head = flow_head
+        self.gma = gma
 
-    def prepare(self, context: Tensor) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The step for this context: (hidden, windows, flow) -> (hidden, change of flow)."""
-        recurrent = self.gru.prepare(context)
+    def prepare(self, context: Tensor, attention: Tensor | None = None) -> UpdateStep:
+        """The step for this context. attention: (B, HW, HW), for gma."""
+        aggregation = None if self.gma is None else self.gma.prepare(attention)
+        return UpdateStep(self, self.gru.prepare(context), self.encoder.draw(context), aggregation)
 
-        def step(hidden: Tensor, windows: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-            hidden = recurrent(hidden, self.encoder(flow, windows))
-            return hidden, self.flow_head(hidden)
 
-        return step
+@dataclass(frozen=True)
+class UpdateStep:
+    """(hidden, windows, flow) -> (hidden, change of flow)."""
+
+    block: UpdateBlock
+    recurrent: RecurrentStep
+    dropout: MotionDropout | None
+    aggregation: Aggregation | None
+
+    def __call__(self, hidden: Tensor, windows: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        motion = self.block.encoder(flow, windows, self.dropout)
+        if self.aggregation is not None:
+            motion = torch.cat([motion, self.aggregation(motion)], dim=1)
+        hidden = self.recurrent(hidden, motion)
+        return hidden, self.block.flow_head(hidden)
+
+    def select(self, index: Tensor) -> UpdateStep:
+        return replace(
+            self,
+            recurrent=self.recurrent.select(index),
+            dropout=None if self.dropout is None else self.dropout.select(index),
+            aggregation=None if self.aggregation is None else self.aggregation.select(index),
+        )

@@ -33,6 +33,10 @@ class Correlation(Protocol):
         """
         ...
 
+    def select(self, index: Tensor) -> Correlation:
+        """The correlation of these samples of the batch alone."""
+        ...
+
 
 def build_correlation(
     features1: Tensor, features2: Tensor, *, levels: int = 4, radius: int = 4, kind: CorrelationKind = "all_pairs"
@@ -48,7 +52,7 @@ def build_correlation(
             f"A feature map of {height}x{width} is too small for {levels} correlation levels: each side needs at least "
             f"{1 << (levels - 1)}; give larger pictures."
         )
-    return kinds[kind](features1, features2, levels, radius)
+    return kinds[kind].of(features1, features2, levels, radius)
 
 
 def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, element_bytes: int = 4) -> int:
@@ -69,13 +73,20 @@ def _check_volume_fits(features: Tensor, levels: int) -> None:
         )
 
 
+@dataclass(frozen=True)
 class AllPairsCorrelation:
-    def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
+    """volume: (B, H*W, targets)."""
+
+    windows: _WindowGeometry
+    volume: Tensor
+
+    @classmethod
+    def of(cls, features1: Tensor, features2: Tensor, levels: int, radius: int) -> AllPairsCorrelation:
         _check_volume_fits(features1, levels)
-        self.windows = _WindowGeometry.of(features2, levels, radius)
+        windows = _WindowGeometry.of(features2, levels, radius)
         with full_precision(features1.device):
-            queries, targets = _queries_and_targets(features1, features2, self.windows)
-            self.volume = queries @ targets.transpose(1, 2)
+            queries, targets = _queries_and_targets(features1, features2, windows)
+            return cls(windows, queries @ targets.transpose(1, 2))
 
     def lookup(self, coords: Tensor) -> Tensor:
         windows = self.windows
@@ -85,12 +96,23 @@ class AllPairsCorrelation:
         gathered = gather_rows(self.volume.flatten(), rows.flatten(), windows.side)
         return blend(gathered.view(*rows.shape, windows.side), coords)
 
+    def select(self, index: Tensor) -> AllPairsCorrelation:
+        return AllPairsCorrelation(self.windows, self.volume[index])
 
+
+@dataclass(frozen=True)
 class OnDemandCorrelation:
-    def __init__(self, features1: Tensor, features2: Tensor, levels: int, radius: int) -> None:
-        self.windows = _WindowGeometry.of(features2, levels, radius)
+    """queries: (B, H*W, C), scaled. targets: (B, targets, C)."""
+
+    windows: _WindowGeometry
+    queries: Tensor
+    targets: Tensor
+
+    @classmethod
+    def of(cls, features1: Tensor, features2: Tensor, levels: int, radius: int) -> OnDemandCorrelation:
+        windows = _WindowGeometry.of(features2, levels, radius)
         with full_precision(features1.device):
-            self.queries, self.targets = _queries_and_targets(features1, features2, self.windows)
+            return cls(windows, *_queries_and_targets(features1, features2, windows))
 
     def lookup(self, coords: Tensor) -> Tensor:
         windows = self.windows
@@ -101,6 +123,9 @@ class OnDemandCorrelation:
         with full_precision(coords.device):
             products = window_products(self.queries.flatten(0, 1), self.targets.flatten(0, 1), rows, windows.side)
         return blend(products, coords)
+
+    def select(self, index: Tensor) -> OnDemandCorrelation:
+        return OnDemandCorrelation(self.windows, self.queries[index], self.targets[index])
 
 
 def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowGeometry) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,13 @@
 import pytest
 import torch
 from support import golden
-from torch import nn
+from support.official import (
+    assert_full_resolution,
+    assert_gradient_norms,
+    freeze_batch_norm,
+    official_model,
+    training_batch,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 import flowbench
@@ -9,7 +15,6 @@ from flowbench.errors import FlowBenchError
 from flowbench.metrics import sample_sums
 from flowbench.models.base import FlowModel
 from flowbench.objectives import SequenceLoss
-from flowbench.structures import FlowBatch
 
 CASES = {
     "raft_large_12": ("raft", "raft_large", 5_257_536),
@@ -18,14 +23,10 @@ CASES = {
 }
 
 
-def official_model(case: str, tmp_path, iterations: int = 12) -> FlowModel:
-    """The model as a user would load it: an official checkpoint file through the project's own reader."""
+def raft_model(case: str, tmp_path, iterations: int = 12) -> FlowModel:
     name, weights, _ = CASES[case]
-    path = tmp_path / "official.pth"
-    torch.save(golden.official_state(weights), path)
-    model = flowbench.load(name, path)
-    model.network.iterations = model.network.eval_iterations = iterations
-    return model
+    counts = [f"network.iterations={iterations}", f"network.eval_iterations={iterations}"]
+    return official_model(name, weights, tmp_path, counts)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -37,7 +38,7 @@ def test_parameter_count(case):
 @pytest.mark.parametrize("correlation", ["all_pairs", "on_demand"])
 @pytest.mark.parametrize("case", CASES)
 def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
-    model = official_model(case, tmp_path)
+    model = raft_model(case, tmp_path)
     model.network.correlation = correlation
     for name, expected in golden.case(case)["outputs"].items():
         if name not in ("A", "S"):
@@ -48,11 +49,7 @@ def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
         )
         low = golden.array(f"{case}/{name}_flow_low.npy")
         assert (output.reuse - low).abs().max() < tolerance["flow_low_abs_f32"]
-        if "flow_up" in expected["files"]:
-            difference = output.flow - golden.array(expected["files"]["flow_up"])
-        else:
-            difference = output.flow[..., ::3, ::3] - golden.array(expected["files"]["flow_up_s3"])
-        assert difference.abs().max() < tolerance["flow_up_abs_f32"]
+        assert_full_resolution(output.flow, expected["files"], tolerance["flow_up_abs_f32"])
 
         output = model.double().estimate(
             golden.image(f"{name}_1", torch.float64), golden.image(f"{name}_2", torch.float64)
@@ -66,7 +63,7 @@ def test_flow_of_a_picture_that_may_not_be_shipped(tmp_path):
     if not folder.is_dir():
         pytest.skip("the reference input C is not part of the project")
     tolerance = golden.case("raft_large_12")["outputs"]["C"]["tolerance"]
-    model = official_model("raft_large_12", tmp_path)
+    model = raft_model("raft_large_12", tmp_path)
     output = model.estimate(*(golden.image(name, torch.float32, folder) for name in ("C_1", "C_2")))
     difference = output.flow[..., ::3, ::3] - golden.array("raft_large_12/C_flow_up_s3.npy", folder)
     assert difference.abs().max() < tolerance["flow_up_abs_f32"]
@@ -79,7 +76,7 @@ def test_flow_of_a_picture_that_may_not_be_shipped(tmp_path):
 def test_flow_of_a_full_frame(tmp_path):
     """1024x436, padded inside: the figures are those of the unpadded flow."""
     expected = golden.case("raft_large_12")["outputs"]["FULL"]
-    model = official_model("raft_large_12", tmp_path)
+    model = raft_model("raft_large_12", tmp_path)
     frames = [flowbench.io.read_image(golden.ASSETS / "sintel" / f"frame_00{number}.png") for number in (16, 17)]
     flow = model.estimate(*frames).flow[0].double()
     figures = expected["flow_up"]
@@ -94,7 +91,7 @@ def test_flow_of_a_full_frame(tmp_path):
 
 def test_every_prediction_of_a_sequence(tmp_path):
     case = golden.case("raft_large_sequence")
-    model = official_model("raft_large_12", tmp_path, iterations=6)
+    model = raft_model("raft_large_12", tmp_path, iterations=6)
     model.network.train()
     freeze_batch_norm(model)
     images = [golden.image(name, torch.float32) for name in ("A_1", "A_2")]
@@ -108,7 +105,7 @@ def test_every_prediction_of_a_sequence(tmp_path):
 
 
 def test_warm_start(tmp_path):
-    model = official_model("raft_large_12", tmp_path, iterations=4)
+    model = raft_model("raft_large_12", tmp_path, iterations=4)
     images = [golden.image(name, torch.float32) for name in ("A_1", "A_2")]
     first = model.estimate(*images)
     second = model.estimate(*images, reuse=first.reuse)
@@ -120,7 +117,7 @@ def test_warm_start(tmp_path):
 def test_loss_and_gradients_equal_the_published_implementation(precision, tmp_path):
     case = golden.case("train_raft_large")
     dtype = {"f32": torch.float32, "f64": torch.float64}[precision]
-    model = official_model("raft_large_12", tmp_path, iterations=4).to(dtype)
+    model = raft_model("raft_large_12", tmp_path, iterations=4).to(dtype)
     model.network.train()
     freeze_batch_norm(model)
     batch = training_batch(dtype)
@@ -132,18 +129,7 @@ def test_loss_and_gradients_equal_the_published_implementation(precision, tmp_pa
     assert loss.item() == pytest.approx(expected["loss"], rel=tolerance[f"loss_rel_{precision}"])
     total, count = sample_sums(output.flow.detach(), batch)["epe"]
     assert (total / count).item() == pytest.approx(expected["metrics"]["epe"], rel=1e-5)
-    norms = expected.get("grad_norms") or {name: figures[0] for name, figures in expected["grads"].items()}
-    compared = 0
-    for name, parameter in model.network.named_parameters():
-        official = name.replace("mask.", "update_block.mask.").replace("downsample.1.", "norm3.")
-        official = official if official in norms else name
-        if official not in tolerance["skipped"]:
-            norm = norms.get(official, norms.get(name.replace("mask.", "update_block.mask.")))
-            assert parameter.grad.norm().item() == pytest.approx(norm, rel=tolerance[f"grad_norm_rel_{precision}"]), (
-                name
-            )
-            compared += 1
-    assert compared == len(norms) - len(tolerance["skipped"])
+    assert_gradient_norms(model, case, precision, {"mask.": "update_block.mask."})
 
 
 def test_multiplications_agree_with_the_published_count():
@@ -192,24 +178,3 @@ def test_the_context_share_is_computed_once_and_exactly():
         q = torch.tanh(gru.get_submodule(f"convq{number}")(torch.cat([r * expected, inputs], dim=1)))
         expected = (1 - z) * expected + z * q
     torch.testing.assert_close(gru.prepare(context)(hidden, motion), expected, rtol=1e-12, atol=1e-12)
-
-
-def freeze_batch_norm(model: FlowModel) -> None:
-    for module in model.network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
-def training_batch(dtype: torch.dtype) -> FlowBatch:
-    height, width = 128, 192
-    y, x = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
-    turn = 2 * torch.pi
-    u = 6 * torch.sin(turn * x / width) * torch.cos(turn * y / height) + 1.5
-    v = 4 * torch.cos(turn * (x / width + y / height)) - 0.75
-    return FlowBatch(
-        image1=golden.image("A_1", dtype),
-        image2=golden.image("A_2", dtype),
-        flow=torch.stack([u, v])[None].to(dtype),
-        valid=torch.ones(1, height, width, dtype=torch.bool),
-        key=["A"],
-    )

@@ -8,9 +8,12 @@ from flowbench.models.base import FlowModel
 
 
 def short_model(name: str, iterations: int = 2) -> FlowModel:
-    """A model of conf/model with few iterations, where it iterates; fresh weights, in train mode."""
+    """A model of conf/model with few iterations or solver steps, where it has them; fresh weights, in train mode."""
     config = model_config(name)
     for setting in ("iterations", "eval_iterations"):
         if setting in config.network:
             config.network[setting] = iterations
+    if "deq" in config.network:
+        config.network.deq.solver.max_steps = config.network.deq.eval_steps = iterations
+        config.network.deq.corrections.count = 1
     return build_model(config)

@@ -1,0 +1,86 @@
+"""Fixed-point correction (arXiv 2204.08442, section 3.3): which states of the way to the fixed point are supervised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from flowbench.deq.gradients import Gradient, PhantomGradient
+from flowbench.deq.solution import Solution
+from flowbench.deq.solver import Solver
+from flowbench.deq.state import Map, State, detach
+
+
+@dataclass(frozen=True)
+class Correction:
+    """states: what the loss sees here. solution: the solve that led to them."""
+
+    states: list[State]
+    solution: Solution
+
+
+class Corrections(Protocol):
+    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
+        """The corrections in order, the last with `gradient`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spaced:
+    """count: how many corrections share the solver's steps evenly. phantom: the gradient of all but the last, for which None
+    stands for the last one's own where that is a phantom gradient, and for the one-step gradient where it is not. It may
+    be a list, one for each of the corrections before the last."""
+
+    count: int = 1
+    phantom: PhantomGradient | Sequence[PhantomGradient] | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count={self.count}: at least 1 state must be supervised.")
+        if isinstance(self.phantom, Sequence) and len(self.phantom) != self.count - 1:
+            raise ValueError(
+                f"phantom has {len(self.phantom)} gradients: {self.count - 1} are wanted, one for each but the last."
+            )
+
+    def _share(self, solver: Solver) -> int:
+        if solver.max_steps < self.count:
+            raise ValueError(f"{self.count} corrections need at least as many steps: max_steps={solver.max_steps}.")
+        return solver.max_steps // self.count
+
+    def _gradients(self, last: Gradient) -> list[Gradient]:
+        if isinstance(self.phantom, Sequence):
+            return [*self.phantom, last]
+        other = self.phantom or (last if isinstance(last, PhantomGradient) else PhantomGradient())
+        return [other] * (self.count - 1) + [last]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sliced(_Spaced):
+    """Each slice of the steps starts from the supervised state of the slice before."""
+
+    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
+        part, z = solver.with_steps(self._share(solver)), z0
+        for attached in self._gradients(gradient):
+            solution = _solve(part, f, z)
+            states = attached.attach(f, solution.z)
+            yield Correction(states, solution)
+            z = detach(states[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexing(_Spaced):
+    """One solve; its states at evenly spaced steps are supervised. One that ends early gives its last state again."""
+
+    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
+        share = self._share(solver)
+        gradients = self._gradients(gradient)
+        solution = _solve(solver, f, z0, [share * (number + 1) for number in range(self.count)])
+        for state, attached in zip(solution.states, gradients, strict=True):
+            yield Correction(attached.attach(f, state), solution)
+
+
+@torch.no_grad()
+def _solve(solver: Solver, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:
+    return solver.solve(f, detach(z0), states_at)

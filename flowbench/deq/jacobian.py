@@ -1,0 +1,66 @@
+"""The Jacobian J = df/dz at a state: how large it is, and a penalty that keeps it small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowbench.deq.state import Map, State, norms
+
+
+@dataclass(frozen=True, kw_only=True)
+class JacobianPenalty:
+    """weight times Hutchinson's estimate of ||J||_F^2 / D (Bai et al., arXiv 2106.14342), from `samples` Gaussian vectors."""
+
+    weight: float
+    samples: int = 2
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError(f"weight={self.weight}: a penalty has a weight of 0 or more.")
+        if self.samples < 1:
+            raise ValueError(f"samples={self.samples}: the estimate needs at least 1 vector.")
+
+    def __call__(self, f: Map, z: State) -> Tensor:
+        """A scalar with gradient to what f depends on."""
+        z = tuple(part.detach().requires_grad_() for part in z)
+        image = f(z)
+        size = sum(part.numel() for part in image)
+        squares = [
+            sum(part.square().sum() for part in _vector_product(image, z, _gaussian(image), differentiable=True))
+            for _ in range(self.samples)
+        ]
+        return self.weight * torch.stack(squares).mean() / size
+
+
+@torch.enable_grad()
+def spectral_radius(f: Map, z: State, *, steps: int = 75) -> Tensor:
+    """(B,): the magnitude of J's largest eigenvalue at z, by power iteration. Below 1, f contracts around z."""
+    if steps < 1:
+        raise ValueError(f"steps={steps}: the power iteration needs at least 1 step.")
+    z = tuple(part.detach().requires_grad_() for part in z)
+    image = f(z)
+    vector = _unit(_gaussian(image))
+    for _ in range(steps):
+        product = _vector_product(image, z, vector, differentiable=False)
+        quotient = sum((a * b).flatten(1).sum(dim=1) for a, b in zip(vector, product, strict=True))
+        vector = _unit(product)
+    return quotient.abs()
+
+
+def _gaussian(like: State) -> State:
+    return tuple(torch.randn_like(part) for part in like)
+
+
+def _unit(vector: State) -> State:
+    length = norms(vector).norm(dim=0).clamp_min(torch.finfo(torch.float32).tiny)
+    return tuple(part / length.to(part.dtype).view(-1, *[1] * (part.ndim - 1)) for part in vector)
+
+
+def _vector_product(image: State, z: State, vector: State, *, differentiable: bool) -> State:
+    """vector^T J."""
+    return torch.autograd.grad(
+        image, z, vector, retain_graph=True, create_graph=differentiable, allow_unused=True, materialize_grads=True
+    )

@@ -1,0 +1,50 @@
+"""What a solver gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from torch import Tensor
+
+from flowbench.deq.state import State
+
+
+class StopReason(IntEnum):
+    """Why the solver left a sample."""
+
+    STEP_LIMIT = 0
+    CONVERGED = 1
+    STALLED = 2
+    DIVERGED = 3
+
+
+@dataclass(frozen=True)
+class SolverStats:
+    """One value a sample, (B,), or one row a sample, (B, steps).
+
+    steps: how many steps the sample took. best_step: the step that gave the state returned. abs_residual: ||f(z) - z|| at
+    that step; rel_residual: the same over ||f(z)|| + 1e-8. reason: a StopReason. abs_trace, rel_trace: the residuals of every
+    step, NaN where the sample took none any more.
+    """
+
+    steps: Tensor
+    best_step: Tensor
+    abs_residual: Tensor
+    rel_residual: Tensor
+    reason: Tensor
+    abs_trace: Tensor
+    rel_trace: Tensor
+
+    def as_dict(self) -> dict[str, Tensor]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """z: the state found. states: what would have been returned after each of the steps asked for, in that order; a solve
+    that ended before one of them gives its last state there. stats: how it went."""
+
+    z: State
+    states: list[State]
+    stats: SolverStats

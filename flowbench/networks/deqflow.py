@@ -1,0 +1,166 @@
+"""DEQ-Flow: flow as the fixed point of RAFT's update (Bai et al., CVPR 2022, arXiv 2204.08442)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from flowbench.deq import DEQ, State, spectral_radius
+from flowbench.deq.normalisation import normalise_weights, weights_computed_once
+from flowbench.networks.attention import Aggregator, Attention
+from flowbench.networks.encoders import Encoder
+from flowbench.networks.refinement import Refinement, RefinementNetwork
+from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock
+from flowbench.ops.correlation import CorrelationKind
+from flowbench.ops.sampling import project_forward
+from flowbench.structures import FlowOutput
+
+Warm = Literal["state", "flow"]
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """What the next pair of a video may start from: hidden (B, hidden, H/8, W/8) and flow (B, 2, H/8, W/8) in its pixels."""
+
+    hidden: Tensor
+    flow: Tensor
+
+
+class DEQFlow(RefinementNetwork):
+    """image1, image2 (B, 3, H, W) in [0, 1] -> FlowOutput.
+
+    H and W are multiples of 8 and at least 64. The state is (hidden, coords), coords in absolute pixels at 1/8 resolution,
+    so that the coordinates outweigh the hidden part in a relative residual over both. In train mode `predictions` holds the
+    flow of each supervised state; in eval mode the flow is that of the state that the solver found. `reuse` is the
+    Equilibrium of a pair; the next pair starts from its flow, carried forward, and with warm="state" from its hidden state,
+    too. stats: those of flowbench.deq.SolverStats.
+    """
+
+    def __init__(
+        self,
+        *,
+        deq: DEQ,
+        attention: Attention | None,
+        through_coords: bool,
+        warm: Warm,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        if warm not in get_args(Warm):
+            raise ValueError(f"warm={warm!r}: choose one of {', '.join(get_args(Warm))}.")
+        self.deq = deq
+        self.attention = attention
+        self.through_coords = through_coords
+        self.warm = warm
+
+    @property
+    def eval_iterations(self) -> int:
+        """The solver's step limit in eval mode."""
+        return self.deq.eval_limit
+
+    @eval_iterations.setter
+    def eval_iterations(self, steps: int) -> None:
+        self.deq = replace(self.deq, eval_steps=steps)
+
+    def forward(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> FlowOutput:
+        with weights_computed_once(self.update_block):
+            refine, start = self.problem(image1, image2, reuse)
+            if self.training:
+                return self._train(refine, start)
+            solution = self.deq.solve(refine, start)
+        flow = self.decode(solution.z, refine.grid)
+        return FlowOutput(flow, reuse=self._equilibrium(solution.z, refine.grid), stats=solution.stats.as_dict())
+
+    def spectral_radius(self, image1: Tensor, image2: Tensor, *, steps: int = 75) -> Tensor:
+        """(B,): that of the map at the state which the solver finds."""
+        # Copies, because tensors that inference mode made take no gradient.
+        with torch.inference_mode(False), torch.enable_grad(), weights_computed_once(self.update_block):
+            refine, start = self.problem(image1.clone(), image2.clone())
+            found = self.deq.solve(refine, start)
+            return spectral_radius(replace(refine, through_coords=True), found.z, steps=steps)
+
+    def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
+        """The map whose fixed point is sought, and where the search starts."""
+        correlation, context, grid = self.encode(image1, image2)
+        context = context.relu()
+        attention = None if self.attention is None else self.attention(context)
+        refine = Refinement(correlation, self.update_block.prepare(context, attention), grid, self.through_coords)
+        # As many channels as the context, and the dtype of mixed precision.
+        hidden = torch.zeros_like(context)
+        if reuse is None:
+            return refine, (hidden, grid)
+        hidden = reuse.hidden.to(hidden) if self.warm == "state" else hidden
+        return refine, (hidden, grid + project_forward(reuse.flow).to(grid))
+
+    def _train(self, refine: Refinement, start: State) -> FlowOutput:
+        found = self.deq.train(refine, start)
+        predictions = [self.decode(state, refine.grid) for state in found.states]
+        reuse = self._equilibrium(found.states[-1], refine.grid)
+        return FlowOutput(predictions[-1], predictions, reuse, found.stats[-1].as_dict(), found.regularisation)
+
+    def _equilibrium(self, state: State, grid: Tensor) -> Equilibrium:
+        hidden, coords = state
+        return Equilibrium(hidden.detach(), (coords - grid).detach())
+
+
+# size: hidden and context, correlation convolutions, flow convolutions, motion features.
+_SIZES = {
+    "tiny": (32, (64, 48), (32, 16), 32),
+    "b": (128, (256, 192), (128, 64), 128),
+    "l": (192, (384, 288), (192, 96), 192),
+    "h": (256, (512, 384), (256, 128), 256),
+    "g": (384, (640, 480), (320, 160), 320),
+}
+
+
+def size_of(hidden: int) -> str | None:
+    """The size whose hidden state has so many channels."""
+    return next((size for size, (channels, *_) in _SIZES.items() if channels == hidden), None)
+
+
+def deqflow(
+    *,
+    size: Literal["tiny", "b", "l", "h", "g"],
+    deq: DEQ,
+    gma: bool = False,
+    weight_norm: bool = True,
+    head: int | None = None,
+    dropout: float = 0.0,
+    through_coords: bool = False,
+    warm: Warm = "state",
+    correlation: CorrelationKind = "all_pairs",
+) -> DEQFlow:
+    """size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
+
+    gma: global motion aggregation. weight_norm: on every convolution of the update block. head: width of the flow head; None
+    for twice the motion features (v1 of the published code: at most 256). dropout: variational, in the motion encoder.
+    through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from.
+    """
+    if size not in _SIZES:
+        raise ValueError(f"size={size!r}: choose one of {', '.join(_SIZES)}.")
+    hidden, corr, flow, motion = _SIZES[size]
+    levels, radius = 4, 4
+    update_block = UpdateBlock(
+        encoder=MotionEncoder(
+            windows=levels * (2 * radius + 1) ** 2, corr=corr, flow=flow, outputs=motion, dropout=dropout
+        ),
+        gru=SepConvGRU(hidden=hidden, inputs=hidden + motion * (2 if gma else 1)),
+        flow_head=FlowHead(hidden=hidden, width=2 * motion if head is None else head),
+        gma=Aggregator(motion=motion) if gma else None,
+    )
+    return DEQFlow(
+        deq=deq,
+        attention=Attention(context=hidden) if gma else None,
+        through_coords=through_coords,
+        warm=warm,
+        fnet=Encoder(outputs=64 if size == "tiny" else 256, norm="instance"),
+        cnet=Encoder(outputs=hidden, norm="batch"),
+        update_block=normalise_weights(update_block) if weight_norm else update_block,
+        mask=MaskHead(hidden=hidden),
+        levels=levels,
+        radius=radius,
+        correlation=correlation,
+    )
