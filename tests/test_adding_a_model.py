@@ -38,7 +38,8 @@ def tiny(tmp_path, monkeypatch):
     shutil.copytree(configs.config_folder(), tmp_path / "conf")
     (tmp_path / "conf" / "model" / "tiny.yaml").write_text(TINY)
     (tmp_path / "conf" / "model" / "tiny_wide.yaml").write_text(TINY_WIDE)
-    monkeypatch.setattr(importlib.import_module("flowbench.loading"), "config_folder", lambda: tmp_path / "conf")
+    for module in ("flowbench.loading", "flowbench.engine.model_config"):
+        monkeypatch.setattr(importlib.import_module(module), "config_folder", lambda: tmp_path / "conf")
     yield
     sys.modules.pop("flowbench.networks.tiny", None)
     vars(networks).pop("tiny", None)

@@ -24,8 +24,13 @@ TINY_SCENES = ("data.scenes.size=[64,64]", "data.counts={train: 4, val: 2, test:
 def test_every_file_of_every_group_composes(group, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        config = composed("train", f"{ADDED.get(group, group)}={name}")
+        config = composed("train", f"{ADDED.get(group, group)}={name}", *(_model_of(name) if group == "recipe" else []))
     assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def _model_of(recipe: str) -> list[str]:
+    """A recipe's name begins with that of its model."""
+    return [f"model={max((name for name in GROUPS['model'] if recipe.startswith(name)), key=len)}"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -33,10 +38,10 @@ def test_every_program_composes(name):
     assert OmegaConf.to_container(composed(name), resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_a_checkpoint_is_added_and_its_model_may_be_changed(name):
-    config = composed(name, "+ckpt=best.ckpt", "+model.network.eval_iterations=3", "iterations=24")
-    assert (config.ckpt, config.model.network.eval_iterations, config.iterations) == ("best.ckpt", 3, 24)
+@pytest.mark.parametrize(("name", "key"), [("evaluate", "steps"), ("predict", "iterations")])
+def test_a_checkpoint_is_added_and_its_model_may_be_changed(name, key):
+    config = composed(name, "+ckpt=best.ckpt", "+model.network.eval_iterations=3", f"{key}=24")
+    assert (config.ckpt, config.model.network.eval_iterations, config[key]) == ("best.ckpt", 3, 24)
 
 
 @pytest.mark.parametrize("data", GROUPS["data"])

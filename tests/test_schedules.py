@@ -28,3 +28,17 @@ def test_groups_keep_their_own_peaks():
         scheduler.step()
         highest = [max(found, group["lr"]) for found, group in zip(highest, optimizer.param_groups)]
     assert highest == pytest.approx([1e-3, 1e-4], rel=0.02)
+
+
+def test_without_an_overhang_the_decay_ends_with_the_run():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    rates = {}
+    for overhang in (0, 100):
+        optimizer = torch.optim.SGD([parameter], lr=1e-3)
+        scheduler = one_cycle(optimizer, steps=100, overhang=overhang)
+        for _ in range(100):
+            rates[overhang] = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            scheduler.step()
+    assert rates[0] < 1e-8
+    assert rates[100] == pytest.approx(1e-3 * 100 / 190, rel=0.02)

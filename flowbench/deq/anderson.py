@@ -94,7 +94,7 @@ class _History:
     def mix(self, ridge: float, mixing: float) -> Tensor:
         """(B, D): the next iterate."""
         if self.added < _PLAIN_STEPS:
-            return self.images[:, 0]
+            return self.images[:, 0].clone()
         weights = self._weights(ridge)
         iterate = torch.einsum("bm,bmd->bd", weights, self.images[:, : self.filled])
         if mixing != 1:

@@ -21,9 +21,9 @@ _ARMIJO_SHARE, _ARMIJO_TRIALS = 1e-4, 8
 class Broyden(Solver):
     """A root of g(z) = f(z) - z, with an inverse Jacobian that starts at -I and takes a rank-one update a step.
 
-    A step evaluates f once, after one evaluation at z0. memory: how many updates are kept, the oldest being replaced; None
-    keeps all. line_search: Armijo backtracking on ||g||^2, each trial one more evaluation. Returns the z of the lowest
-    residual. A sample whose residual has not moved for 30 steps and is close to the tolerance counts as stalled.
+    A step evaluates f once, after one evaluation at z0. memory: how many updates are kept; after so many the inverse starts
+    from -I again; None keeps all. line_search: Armijo backtracking on ||g||^2, each trial one more evaluation. Returns the z
+    of the lowest residual. A sample whose residual has not moved for 30 steps and is close to the tolerance has stalled.
     """
 
     memory: int | None = None
@@ -95,11 +95,7 @@ class _InverseJacobian:
         size, width = like.shape
         self.left = like.new_empty(size, memory, width)
         self.right = like.new_empty(size, memory, width)
-        self.updates = 0
-
-    @property
-    def kept(self) -> slice:
-        return slice(min(self.updates, self.left.shape[1]))
+        self.kept = 0
 
     def times(self, vector: Tensor) -> Tensor:
         return self._apply(self.left, self.right, vector)
@@ -108,18 +104,20 @@ class _InverseJacobian:
         return self._apply(self.right, self.left, vector)
 
     def _apply(self, outer: Tensor, inner: Tensor, vector: Tensor) -> Tensor:
-        shares = torch.einsum("bmd,bd->bm", inner[:, self.kept], vector)
-        return torch.einsum("bm,bmd->bd", shares, outer[:, self.kept]) - vector
+        shares = torch.einsum("bmd,bd->bm", inner[:, : self.kept], vector)
+        return torch.einsum("bm,bmd->bd", shares, outer[:, : self.kept]) - vector
 
     def update(self, step: Tensor, change: Tensor) -> None:
         """Makes the inverse map `change` of g to the `step` of z. A sample for which that is undefined keeps its own."""
+        if self.kept == self.left.shape[1]:
+            # Without its oldest term alone, the sum would be the inverse of nothing, and can repel.
+            self.kept = 0
         right = self._transposed_times(step)
         left = (step - self.times(change)) / (right * change).sum(dim=1, keepdim=True)
         defined = (left.isfinite() & right.isfinite()).all(dim=1, keepdim=True)
-        place = self.updates % self.left.shape[1]
-        self.left[:, place] = torch.where(defined, left, 0)
-        self.right[:, place] = torch.where(defined, right, 0)
-        self.updates += 1
+        self.left[:, self.kept] = torch.where(defined, left, 0)
+        self.right[:, self.kept] = torch.where(defined, right, 0)
+        self.kept += 1
 
     def select(self, kept: Tensor) -> None:
         self.left, self.right = self.left[kept], self.right[kept]

@@ -23,6 +23,9 @@ class Correction:
 
 
 class Corrections(Protocol):
+    def check(self, solver: Solver) -> None:
+        """ValueError where the solver's steps do not allow these corrections."""
+
     def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
         """The corrections in order, the last with `gradient`."""
 
@@ -44,9 +47,11 @@ class _Spaced:
                 f"phantom has {len(self.phantom)} gradients: {self.count - 1} are wanted, one for each but the last."
             )
 
-    def _share(self, solver: Solver) -> int:
+    def check(self, solver: Solver) -> None:
         if solver.max_steps < self.count:
             raise ValueError(f"{self.count} corrections need at least as many steps: max_steps={solver.max_steps}.")
+
+    def _share(self, solver: Solver) -> int:
         return solver.max_steps // self.count
 
     def _gradients(self, last: Gradient) -> list[Gradient]:

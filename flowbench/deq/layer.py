@@ -44,6 +44,7 @@ class DEQ:
     jacobian: JacobianPenalty | None = None
 
     def __post_init__(self) -> None:
+        self.corrections.check(self.solver)
         if self.eval_steps is not None and self.eval_steps < 1:
             raise ValueError(f"eval_steps={self.eval_steps}: a solver needs at least 1 step.")
         if int(self.solver.max_steps * self.eval_factor) < 1:
@@ -61,7 +62,7 @@ class DEQ:
             numbers += [number] * len(correction.states)
             if not any(correction.solution.stats is known for known in stats):
                 stats.append(correction.solution.stats)
-        penalty = None if self.jacobian is None else self.jacobian(f, states[-1])
+        penalty = self.jacobian(f, states[-1]) if self.jacobian and self.jacobian.weight else None
         return Training(states, numbers, stats, penalty)
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from rich.console import Console
 from flowbench.configs import build
 from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
 from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
+from flowbench.engine.model_config import model_config
 from flowbench.engine.models import build_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 
 def benchmark(config: DictConfig) -> list[Row]:
     """Measures config.subject and writes benchmark.csv and benchmark.json into the run's folder."""
-    subjects = {"model": model_rows, "lookup": lookup_rows, "data": data_rows}
+    subjects = {"model": model_rows, "train": train_rows, "lookup": lookup_rows, "data": data_rows}
     if config.subject not in subjects:
         raise FlowBenchError(f"Unknown subject '{config.subject}': choose {', '.join(subjects)}.")
     torch.manual_seed(0)
@@ -66,6 +67,22 @@ def model_rows(config: DictConfig) -> list[Row]:
         _model_row(config, model, device, str(precision), mode)
         for precision, mode in itertools.product(precisions, modes)
     ]
+
+
+def train_rows(config: DictConfig) -> list[Row]:
+    """A training step of each of config.variants on one crop and batch, and how many times the first one's each costs."""
+    device = chosen_device(config.device)
+    (precision,) = config.precision
+    rows: list[Row] = []
+    for name, variant in config.variants.items():
+        model = build_model(model_config(variant.model, variant.changes)).to(device)
+        row = {"variant": name, **_model_row(config, model, device, str(precision), _training_step)}
+        for figure in ("saved by autograd (MiB)", "memory (MiB)", "median (ms)"):
+            if row[figure]:
+                first = rows[0][figure] if rows else row[figure]
+                row[f"{figure.partition(' (')[0]} / first"] = row[figure] / first
+        rows.append(row)
+    return rows
 
 
 def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: Callable) -> Row:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 
 from flowbench.engine.devices import mixed_precision
+from flowbench.engine.effort import Effort, efforts_of
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
+from flowbench.models.sequences import WarmStart
+from flowbench.structures import FlowOutput
 
 
 def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
@@ -31,13 +34,16 @@ def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
 
 
 class PairPredictor:
-    """A model that goes along a video, where asked from each pair's flow to the next (warm start)."""
+    """A model that goes along a video, where asked from each pair's flow to the next (warm start).
+
+    efforts: what each pair so far took, in order.
+    """
 
     def __init__(self, model: FlowModel, *, precision: str | int = 32, warm_start: bool = False):
         self._model = model
         self._precision = precision
-        self._warm_start = warm_start
-        self._reuse: Any = None
+        self._estimate = WarmStart(model).estimate if warm_start else model.estimate
+        self.efforts: list[Effort] = []
 
     @torch.inference_mode()
     def __call__(self, image1: np.ndarray, image2: np.ndarray) -> np.ndarray:
@@ -46,9 +52,21 @@ class PairPredictor:
         Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
         when a warm start is wanted of a model that has none.
         """
+        started = time.perf_counter()
+        output = self._solve(image1, image2)
+        flow = output.flow.float()
+        if not torch.isfinite(flow).all():
+            raise FlowBenchError(
+                f"{self._model.name} gave flow that is not finite: set precision=32, or check the weights."
+            )
+        flow = flow.permute(0, 2, 3, 1).cpu().numpy()
+        self.efforts += efforts_of(output.stats, len(flow), time.perf_counter() - started)
+        return flow
+
+    def _solve(self, image1: np.ndarray, image2: np.ndarray) -> FlowOutput:
         try:
             with mixed_precision(self._model.device, self._precision):
-                output = self._model.estimate(image1, image2, self._reuse)
+                return self._estimate(image1, image2)
         except torch.OutOfMemoryError as error:
             batch, height, width, _ = image1.shape
             raise FlowBenchError(
@@ -56,16 +74,3 @@ class PairPredictor:
                 "lower batch_size, set precision=bf16, or keep no correlation volume: "
                 "++model.network.correlation=on_demand."
             ) from error
-        if self._warm_start:
-            self._reuse = self._reusable(output.reuse)
-        flow = output.flow.float()
-        if not torch.isfinite(flow).all():
-            raise FlowBenchError(
-                f"{self._model.name} gave flow that is not finite: set precision=32, or check the weights."
-            )
-        return flow.permute(0, 2, 3, 1).cpu().numpy()
-
-    def _reusable(self, reuse: Any) -> Any:
-        if reuse is None:
-            raise FlowBenchError(f"{self._model.name} cannot start from the previous pair: leave warm_start out.")
-        return reuse

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -25,15 +26,18 @@ from rich.progress import (
 from rich.text import Text
 
 from flowbench.engine.devices import chosen_device
+from flowbench.engine.effort import ColdComparison, warm_start_lines, warm_start_summary
 from flowbench.engine.models import load_model
 from flowbench.engine.pairs import PairPredictor, frame_runs
 from flowbench.engine.predictions import FlowFiles, FlowPictures, SideBySideVideo, Sink
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, FrameSource, open_frames
+from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
 
 VIDEO = "side_by_side.mp4"
+SUMMARY = "summary.json"
 _CHOICES = {
     "format": ("flo", "png", "npz", "none"),
     "video": ("auto", True, False),
@@ -41,6 +45,7 @@ _CHOICES = {
     "pictures": (True, False),
     "backward": (True, False),
     "warm_start": (True, False),
+    "compare_cold": (True, False),
 }
 _COUNTS = {"batch_size": int, "iterations": int | None, "limit": int | None}
 _AMOUNTS = {"fps": int | float | None, "max_flow": int | float | None}
@@ -54,7 +59,8 @@ class PredictionResult:
     folder: holds flow/<frame>.<format>, pictures/<frame>.png and side_by_side.mp4, and with backward=true
     backward_flow/<frame>.<format> and backward_pictures/<frame>.png; <frame> is the one that the flow starts from.
     written: those of them that were asked for. seconds: for all pairs, with reading and writing. mean_flow: the mean
-    length of the vectors from first to second image, pixels.
+    length of the vectors from first to second image, pixels. warm_start: with warm_start=true `warm_start_summary`, which
+    <folder>/summary.json holds, too.
     """
 
     folder: Path
@@ -62,6 +68,7 @@ class PredictionResult:
     pairs: int
     seconds: float
     mean_flow: float
+    warm_start: dict[str, Any] | None = None
 
 
 def predict(config: DictConfig) -> PredictionResult:
@@ -79,7 +86,10 @@ def predict(config: DictConfig) -> PredictionResult:
     with _forward_sinks(config, folder, source) as forward:
         totals = _predict_pairs(config, model, source, forward, backward)
     written = [sink.path for sink in (*forward, *backward)]
-    result = PredictionResult(folder, written, totals.pairs, time.perf_counter() - started, totals.mean_flow)
+    if totals.warm_start is not None:
+        written.append(_write_summary(folder, totals))
+    seconds = time.perf_counter() - started
+    result = PredictionResult(folder, written, totals.pairs, seconds, totals.mean_flow, totals.warm_start)
     _tell(result, claimed_frames=source.count if config.limit is None else None)
     return result
 
@@ -102,6 +112,11 @@ def _check(config: DictConfig) -> None:
         raise FlowBenchError(
             f"warm_start=true starts each pair from the one before, but batch_size={config.batch_size} computes them "
             "at once: set batch_size=1, or leave warm_start out."
+        )
+    if config.compare_cold and not config.warm_start:
+        raise FlowBenchError(
+            "compare_cold=true says what a warm start saved, but warm_start=false: add warm_start=true, or leave "
+            "compare_cold out."
         )
 
 
@@ -142,6 +157,7 @@ class _Totals:
     pairs: int = 0
     length: float = 0.0
     vectors: int = 0
+    warm_start: dict[str, Any] | None = None
 
     @property
     def mean_flow(self) -> float:
@@ -159,6 +175,7 @@ def _predict_pairs(
     predict_forward = PairPredictor(model, precision=config.precision, warm_start=config.warm_start)
     # The flow from second to first image cannot be carried on to the next pair: it starts afresh in each.
     predict_backward = PairPredictor(model, precision=config.precision)
+    compare = _comparison(config, model)
     frames = source if config.limit is None else islice(source, config.limit + 1)
     totals = _Totals()
     with _progress(source, config.limit) as advance:
@@ -167,11 +184,29 @@ def _predict_pairs(
             with _naming(config.input, run[0]):
                 flow = predict_forward(images[:-1], images[1:])
                 backward_flow = predict_backward(images[1:], images[:-1]) if backward else []
+                if compare is not None:
+                    compare(images[:-1], images[1:], flow)
             _give(forward, run[:-1], flow)
             _give(backward, run[1:], backward_flow)
             totals.add(flow)
             advance(len(flow))
+    if config.warm_start:
+        totals.warm_start = warm_start_summary(predict_forward.efforts, compare)
     return totals
+
+
+def _comparison(config: DictConfig, model: FlowModel) -> ColdComparison | None:
+    if not config.compare_cold:
+        return None
+    predict_cold = PairPredictor(model, precision=config.precision)
+    return ColdComparison(predict_cold, predict_cold.efforts)
+
+
+def _write_summary(folder: Path, totals: _Totals) -> Path:
+    write_json(
+        folder / SUMMARY, {"pairs": totals.pairs, "mean_flow": totals.mean_flow, "warm_start": totals.warm_start}
+    )
+    return folder / SUMMARY
 
 
 @contextmanager
@@ -214,5 +249,7 @@ def _tell(result: PredictionResult, claimed_frames: int | None) -> None:
         console.print(f"The video's header claims {claimed_frames} frames, but {result.pairs + 1} could be read.")
     speed = f"{result.pairs / result.seconds:.2f} pairs/s with reading and writing"
     console.print(f"{result.pairs} pairs in {result.seconds:.1f} s ({speed}), mean |flow| {result.mean_flow:.2f} px")
+    for line in () if result.warm_start is None else warm_start_lines(result.warm_start, result.pairs):
+        console.print(line)
     for path in result.written:
         console.print(f"{path.stem.replace('_', ' ')}: {path}")

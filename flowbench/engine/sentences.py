@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +33,9 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours))
+    refused = next((each for each in _chain(error) if isinstance(each, ValueError)), None)
+    if isinstance(error, InstantiationException) and refused is not None:
+        return str(refused)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
     text = str(error)
@@ -60,6 +63,10 @@ def _from_worker(text: str) -> str:
 def _unknown_key(key: str, config: str, arguments: list[str]) -> str:
     if key == "ckpt":
         return "ckpt is no setting of the configuration, but an addition to it: write +ckpt=<file>, with a plus."
+    if (config, key) == ("evaluate", "iterations"):
+        return (
+            "There is no setting 'iterations' in evaluation: write steps=<number>, or steps=[<number>,...] to compare."
+        )
     meant = difflib.get_close_matches(key, _keys(key, config, arguments), n=1)
     hint = f"did you mean {meant[0]}?" if meant else "--cfg job shows all settings."
     return f"There is no setting '{key}': {hint}"

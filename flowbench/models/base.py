@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
+from flowbench.models.sequences import WarmStart
 from flowbench.ops.fitting import Padding
 from flowbench.structures import FlowBatch, FlowOutput
 
@@ -56,6 +58,9 @@ class FlowModel(pl.LightningModule):
         self.settings: dict[str, Any] = {}
         # The figures of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
+        # Whether a test starts each pair of a sequence from the one before.
+        self.warm_start = False
+        self._tested: WarmStart | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
@@ -168,12 +173,34 @@ class FlowModel(pl.LightningModule):
         # The figures are already those of all processes; sync_dist only tells Lightning so.
         self.log_dict(figures, sync_dist=True)
 
+    def on_test_start(self) -> None:
+        if not isinstance(self.warm_start, bool):
+            raise FlowBenchError(f"warm_start={self.warm_start}: choose true or false.")
+        if self.warm_start and self.trainer.world_size > 1:
+            raise FlowBenchError(
+                f"warm_start=true starts each pair from the one before, but {self.trainer.world_size} processes share the "
+                "pairs out: use trainer=default trainer.devices=1, or leave warm_start out."
+            )
+        self._tested = WarmStart(self) if self.warm_start else None
+
     def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
-        output = self.estimate(batch.image1, batch.image2)
+        output = self._estimate_tested(batch)
         sums = sample_sums(output.flow, batch)
         self.metrics.update(sums)
         return {"sums": sums, "stats": output.stats}
 
+    def _estimate_tested(self, batch: FlowBatch) -> FlowOutput:
+        if self._tested is None:
+            return self.estimate(batch.image1, batch.image2)
+        if len(batch) > 1:
+            raise FlowBenchError(
+                f"warm_start=true starts each pair from the one before, but {len(batch)} pairs come at once: set "
+                "++data.eval_batch_size=1, or leave warm_start out."
+            )
+        return self._tested.estimate(batch.image1, batch.image2, batch.key[0])
+
     def on_test_epoch_end(self) -> None:
         self.test_figures = self.metrics.compute()
         self.metrics.reset()
+        if self._tested is not None and not self._tested.warm_pairs:
+            rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")

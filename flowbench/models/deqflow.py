@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from flowbench.checkpoints.official import deqflow_variant, from_deqflow
 from flowbench.deq import StopReason
+from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel
+from flowbench.models.base import FlowModel, Picture
 from flowbench.networks.deqflow import size_of
 from flowbench.structures import FlowBatch, FlowOutput
 
@@ -37,6 +40,21 @@ class DEQFlowModel(FlowModel):
                 f"The checkpoint holds the model '{held}', but model={self.name} was asked for: add model={held}."
             )
         return {"network": {"weight_norm": variant.weight_norm, "gma": variant.gma, "head": variant.head}}
+
+    @torch.no_grad()
+    def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
+        """The flow that `estimate` would give if the solver ended after step 1, 2, ..., up to the last one that it takes."""
+        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        was_training = self.training
+        self.eval()
+        try:
+            with weights_computed_once(self.network.update_block):
+                refine, start = self.network.problem(self.fitting.fit(image1), self.fitting.fit(image2))
+                solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
+        finally:
+            self.train(was_training)
+        for state in solution.states[: solution.stats.steps.max()]:
+            yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
 
     def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
         for number, term in enumerate(self.objective.terms(output, batch), start=1):

@@ -132,12 +132,14 @@ def deqflow(
     through_coords: bool = False,
     warm: Warm = "state",
     correlation: CorrelationKind = "all_pairs",
+    recompute_encoders: bool = False,
 ) -> DEQFlow:
     """size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
 
     gma: global motion aggregation. weight_norm: on every convolution of the update block. head: width of the flow head; None
     for twice the motion features (v1 of the published code: at most 256). dropout: variational, in the motion encoder.
-    through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from.
+    through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from. recompute_encoders:
+    less memory in training, for one more forward pass of the encoders.
     """
     if size not in _SIZES:
         raise ValueError(f"size={size!r}: choose one of {', '.join(_SIZES)}.")
@@ -156,8 +158,8 @@ def deqflow(
         attention=Attention(context=hidden) if gma else None,
         through_coords=through_coords,
         warm=warm,
-        fnet=Encoder(outputs=64 if size == "tiny" else 256, norm="instance"),
-        cnet=Encoder(outputs=hidden, norm="batch"),
+        fnet=Encoder(outputs=64 if size == "tiny" else 256, norm="instance", recompute=recompute_encoders),
+        cnet=Encoder(outputs=hidden, norm="batch", recompute=recompute_encoders),
         update_block=normalise_weights(update_block) if weight_norm else update_block,
         mask=MaskHead(hidden=hidden),
         levels=levels,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from flowbench.ops.normalisation import instance_norm
 
@@ -65,7 +70,10 @@ def _skip(inputs: int, outputs: int, *, norm: Norm, stride: int) -> nn.Module:
 
 
 class Encoder(nn.Module):
-    """Stem, three stages of two blocks, and a 1x1 convolution: (B, 3, H, W) -> (B, outputs, H/8, W/8)."""
+    """Stem, three stages of two blocks, and a 1x1 convolution: (B, 3, H, W) -> (B, outputs, H/8, W/8).
+
+    recompute: training keeps only what enters each block and computes the block again for the gradient.
+    """
 
     def __init__(
         self,
@@ -75,8 +83,10 @@ class Encoder(nn.Module):
         block: type[ResidualBlock] | type[BottleneckBlock] = ResidualBlock,
         stem: int = 64,
         stages: tuple[int, int, int] = (64, 96, 128),
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3)
         self.norm1 = _norm(norm, stem)
         widths = (stem, *stages)
@@ -95,5 +105,35 @@ class Encoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.norm1(self.conv1(image)).relu_()
-        return self.conv2(self.layer3(self.layer2(self.layer1(x))))
+        x = self._part(self._stem, self.norm1, image)
+        for block in (*self.layer1, *self.layer2, *self.layer3):
+            x = self._part(block, block, x)
+        return self.conv2(x)
+
+    def _stem(self, image: Tensor) -> Tensor:
+        return self.norm1(self.conv1(image)).relu_()
+
+    def _part(self, part: Callable[[Tensor], Tensor], norms: nn.Module, x: Tensor) -> Tensor:
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return part(x)
+        contexts = partial(_first_and_second_time, norms)
+        return checkpoint(part, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+
+def _first_and_second_time(norms: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    return nullcontext(), _batches_uncounted(norms)
+
+
+@contextmanager
+def _batches_uncounted(norms: nn.Module) -> Iterator[None]:
+    """Inside, batch norms leave their running statistics alone: a batch that is computed again counts once."""
+    counting = [norm for norm in norms.modules() if isinstance(norm, nn.BatchNorm2d) and norm.training]
+    momenta = [norm.momentum for norm in counting]
+    for norm in counting:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(counting, momenta, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked -= 1

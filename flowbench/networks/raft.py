@@ -5,6 +5,7 @@ A network is built from its parts; the builders `raft`, `raft_small` and `raft_h
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -57,23 +58,57 @@ class RAFT(RefinementNetwork):
         return FlowOutput(flow, predictions, reuse=(state[1] - grid).detach(), stats={"steps": steps})
 
 
-def raft(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
+@dataclass(frozen=True, kw_only=True)
+class _Sizes:
+    """corr, flow: the motion encoder's convolutions. motion: what it gives. head: width of the flow head."""
+
+    hidden: int
+    context: int
+    corr: tuple[int, int]
+    flow: tuple[int, int]
+    motion: int
+    head: int
+
+
+_RAFT = _Sizes(hidden=128, context=128, corr=(256, 192), flow=(128, 64), motion=128, head=256)
+_RAFT_H = _Sizes(hidden=256, context=256, corr=(512, 384), flow=(256, 128), motion=256, head=512)
+
+
+def raft(
+    *,
+    correlation: CorrelationKind = "all_pairs",
+    iterations: int = 12,
+    eval_iterations: int = 32,
+    recompute_encoders: bool = False,
+) -> RAFT:
     """RAFT, 5.26 M parameters."""
-    return _full_size(128, 128, (256, 192), (128, 64), 128, 256, correlation, iterations, eval_iterations)
+    return _full_size(_RAFT, correlation, iterations, eval_iterations, recompute_encoders)
 
 
-def raft_h(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
+def raft_h(
+    *,
+    correlation: CorrelationKind = "all_pairs",
+    iterations: int = 12,
+    eval_iterations: int = 32,
+    recompute_encoders: bool = False,
+) -> RAFT:
     """RAFT at the size of DEQ-Flow-H (arXiv 2204.08442, table 1), 13.42 M parameters.
 
     No code was published for it: DEQ-Flow-H's widths with RAFT's hidden state, which comes from the context encoder.
     """
-    return _full_size(256, 256, (512, 384), (256, 128), 256, 512, correlation, iterations, eval_iterations)
+    return _full_size(_RAFT_H, correlation, iterations, eval_iterations, recompute_encoders)
 
 
-def raft_small(*, correlation: CorrelationKind = "all_pairs", iterations: int = 12, eval_iterations: int = 32) -> RAFT:
+def raft_small(
+    *,
+    correlation: CorrelationKind = "all_pairs",
+    iterations: int = 12,
+    eval_iterations: int = 32,
+    recompute_encoders: bool = False,
+) -> RAFT:
     """RAFT small, 0.99 M parameters."""
     levels, radius, hidden, context = 4, 3, 96, 64
-    narrow = {"block": BottleneckBlock, "stem": 32, "stages": (32, 64, 96)}
+    narrow = {"block": BottleneckBlock, "stem": 32, "stages": (32, 64, 96), "recompute": recompute_encoders}
     return RAFT(
         fnet=Encoder(outputs=128, norm="instance", **narrow),
         cnet=Encoder(outputs=hidden + context, norm="none", **narrow),
@@ -93,28 +128,20 @@ def raft_small(*, correlation: CorrelationKind = "all_pairs", iterations: int = 
 
 
 def _full_size(
-    hidden: int,
-    context: int,
-    corr: tuple[int, int],
-    flow: tuple[int, int],
-    motion: int,
-    head: int,
-    correlation: CorrelationKind,
-    iterations: int,
-    eval_iterations: int,
+    sizes: _Sizes, correlation: CorrelationKind, iterations: int, eval_iterations: int, recompute: bool
 ) -> RAFT:
     levels, radius = 4, 4
     windows = levels * (2 * radius + 1) ** 2
     return RAFT(
-        fnet=Encoder(outputs=256, norm="instance"),
-        cnet=Encoder(outputs=hidden + context, norm="batch"),
+        fnet=Encoder(outputs=256, norm="instance", recompute=recompute),
+        cnet=Encoder(outputs=sizes.hidden + sizes.context, norm="batch", recompute=recompute),
         update_block=UpdateBlock(
-            encoder=MotionEncoder(windows=windows, corr=corr, flow=flow, outputs=motion),
-            gru=SepConvGRU(hidden=hidden, inputs=context + motion),
-            flow_head=FlowHead(hidden=hidden, width=head),
+            encoder=MotionEncoder(windows=windows, corr=sizes.corr, flow=sizes.flow, outputs=sizes.motion),
+            gru=SepConvGRU(hidden=sizes.hidden, inputs=sizes.context + sizes.motion),
+            flow_head=FlowHead(hidden=sizes.hidden, width=sizes.head),
         ),
-        mask=MaskHead(hidden=hidden),
-        hidden=hidden,
+        mask=MaskHead(hidden=sizes.hidden),
+        hidden=sizes.hidden,
         levels=levels,
         radius=radius,
         correlation=correlation,

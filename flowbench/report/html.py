@@ -15,9 +15,11 @@ import numpy as np
 
 from flowbench.io.atomic import written_aside
 from flowbench.io.image import encode_image, read_image
+from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
 from flowbench.report.histogram import histogram_svg
 from flowbench.report.html_table import html_metrics, html_table
+from flowbench.report.step_limits import step_limit_plots
 
 _WIDEST_PICTURE = 1600
 
@@ -35,9 +37,10 @@ class Picture:
 class Report:
     """What the report shows. Parts that are empty are left out.
 
-    settings: what changes the numbers (model, checkpoint, data, split, iterations, padding, precision). metrics: by
+    settings: what changes the numbers (model, checkpoint, data, split, steps, padding, precision). metrics, solver: by
     name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples'
-    "epe". pictures: shown group by group, in the given order.
+    "epe". pictures: shown group by group, in the given order. step_limits: one row a limit, as steps.csv has them.
+    traces: of all samples that a solver was at. step_errors: of the samples that are pictured.
     """
 
     title: str
@@ -46,6 +49,10 @@ class Report:
     per_sequence: Sequence[Mapping[str, Any]] = ()
     per_sample: Sequence[Mapping[str, Any]] = ()
     pictures: Sequence[Picture] = ()
+    solver: Mapping[str, float] = field(default_factory=dict)
+    step_limits: Sequence[Mapping[str, Any]] = ()
+    traces: Sequence[Trace] = ()
+    step_errors: Sequence[StepErrors] = ()
 
 
 def write_report(path: str | Path, report: Report) -> None:
@@ -70,12 +77,19 @@ def _sections(report: Report) -> list[str]:
     sections = []
     if report.metrics:
         sections.append(_section("Metrics", html_metrics(report.metrics)))
+    if report.step_limits:
+        table = html_table(report.step_limits, name="step-limits")
+        sections.append(_section("Step limits", table + _plots(step_limit_plots(report.step_limits))))
+    if report.solver:
+        sections.append(_section("Solver", html_metrics(report.solver, name="solver")))
     if report.settings:
         sections.append(_section("Settings", _settings(report.settings)))
     errors = [row["epe"] for row in report.per_sample if row.get("epe") is not None]
     if np.isfinite(errors).any():
         figure = histogram_svg(errors, unit="end-point error (px)", counted="samples")
         sections.append(_section("Error of the samples", figure))
+    if report.traces:
+        sections.append(_section("Convergence", _convergence(report)))
     for group in dict.fromkeys(picture.group for picture in report.pictures):
         figures = [_figure(picture) for picture in report.pictures if picture.group == group]
         sections.append(_section(group or "Pictures", "\n".join(figures)))
@@ -88,6 +102,24 @@ def _sections(report: Report) -> list[str]:
 
 def _section(title: str, content: str) -> str:
     return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
+
+
+def _convergence(report: Report) -> str:
+    content = _plots(residual_plots(report.traces))
+    if len(report.traces) > MOST_LINES:
+        content += _note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
+    if report.step_errors:
+        content += _plots([error_plot(report.step_errors)])
+        content += _note("Error of the pictured samples from a cold start, had the solver ended after this step.")
+    return content
+
+
+def _plots(plots: Sequence[str]) -> str:
+    return f'<div class="plots">{"".join(plots)}</div>'
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

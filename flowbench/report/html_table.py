@@ -25,12 +25,12 @@ def html_table(rows: Sequence[Mapping[str, Any]], *, name: str) -> str:
     )
 
 
-def html_metrics(metrics: Mapping[str, float]) -> str:
-    """The table of metrics: one line each, with unit and arrow."""
+def html_metrics(metrics: Mapping[str, float], *, name: str = "metrics") -> str:
+    """The table of metrics: one line each, with unit and arrow. name: the id of the table."""
     lines = "\n".join(
         f'<tr><th scope="row">{escape(heading(name))}</th>{_cell(name, value)}</tr>' for name, value in metrics.items()
     )
-    return f'<div class="wide"><table id="metrics"><tbody>\n{lines}\n</tbody></table></div>'
+    return f'<div class="wide"><table id="{escape(name)}" class="figures"><tbody>\n{lines}\n</tbody></table></div>'
 
 
 def _heading_cell(column: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,8 @@ _PIXELS = {"epe", "epe_per_image", "epe_matched", "epe_unmatched", "s0-10", "s10
 _PERCENTAGES = {"1px", "3px", "5px", "fl_all"}
 # Not an error of the estimate: the length of the true flow, to read the errors against.
 _LENGTHS = {"zero_epe"}
+_SHARES = {"converged"}
+_SECONDS = {"seconds_per_pair"}
 
 
 class MetricKind(NamedTuple):
@@ -29,6 +31,10 @@ def metric_kind(name: str) -> MetricKind:
         return MetricKind("%", True, ".2f")
     if base in _LENGTHS:
         return MetricKind("px", False, ".3f")
+    if base in _SHARES:
+        return MetricKind("%", False, ".1f")
+    if base in _SECONDS:
+        return MetricKind("", True, ".4g")
     return MetricKind("", False, ".4g")
 
 

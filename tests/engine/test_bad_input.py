@@ -57,7 +57,7 @@ def one_sentence(ended):
         (["modle=raft"], "There is no setting 'modle': did you mean model?"),
         (["model.network.iteratons=3"], "'model.network.iteratons': did you mean model.network.iterations?"),
         (["schedule.stepz=1"], "There is no setting 'schedule.stepz': did you mean schedule.steps?"),
-        (["model=rift"], "There is no model 'rift': choose one of raft, "),
+        (["model=rift"], "There is no model 'rift': choose one of deqflow_b, "),
         (["schedule.steps=ten"], "schedule.steps=ten: a whole number above zero is needed."),
         (["schedule.batch_size=0"], "schedule.batch_size=0: a whole number above zero is needed."),
         (
@@ -96,7 +96,15 @@ def test_another_run_is_not_overwritten(trained):
         (["+ckpt={malicious}"], "holds more than tensors and plain values"),
         (["+ckpt={strange_target}"], "The target 'os.system' is refused"),
         (["+ckpt={trained}", "split=tset"], "Unknown split 'tset': choose train, val or test."),
-        (["+ckpt={trained}", "iterations=0"], "iterations=0: at least 1 is needed."),
+        (
+            ["+ckpt={trained}", "steps=0"],
+            "steps=0: one whole number above zero, or a list of them to compare, is needed",
+        ),
+        (["+ckpt={trained}", "steps=[]"], "steps=[]: one whole number above zero, or a list of them"),
+        (["+ckpt={trained}", "steps=abc"], "steps=abc: one whole number above zero, or a list of them"),
+        (["+ckpt={trained}", "steps=[2,1.5]"], "steps=[2,1.5]: one whole number above zero, or a list of them"),
+        (["+ckpt={trained}", "steps=true"], "steps=True: one whole number above zero, or a list of them"),
+        (["+ckpt={trained}", "iterations=3"], "There is no setting 'iterations' in evaluation: write steps=<number>"),
     ],
 )
 def test_evaluation(trained, malicious, strange_target, tmp_path, words, told):

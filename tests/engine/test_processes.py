@@ -40,7 +40,7 @@ def test_a_sweep_of_several_processes_has_one_folder_with_a_job_each(sweep):
 def test_each_pair_counts_once_however_many_processes_share_them(sweep, tmp_path):
     _, folder = sweep
     best = folder / "0" / "checkpoints/best.ckpt"
-    words = (f"+ckpt={best}", "split=val", "pictures=0")
+    words = (f"+ckpt={best}", "split=val", "steps=[1,2]", "pictures=0")
     assert run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'one'}").code == 0
     ended = run("evaluate.py", *words, *TWO_PROCESSES, f"hydra.run.dir={tmp_path / 'two'}")
     assert ended.code == 0, ended.stderr
@@ -58,6 +58,11 @@ def test_each_pair_counts_once_however_many_processes_share_them(sweep, tmp_path
     assert samples[0] == samples[1]
     assert [row["index"] for row in samples[0]] == list("01234")
     assert rows(tmp_path / "one" / "per_sequence.csv") == rows(tmp_path / "two" / "per_sequence.csv")
+    one, two = (rows(tmp_path / name / "steps.csv") for name in ("one", "two"))
+    assert [row["limit"] for row in one] == ["1", "2"]
+    for ours, theirs in zip(one, two, strict=True):
+        assert float(ours["epe"]) == pytest.approx(float(theirs["epe"]), rel=1e-6)
+        assert ours["steps"] == theirs["steps"]
 
 
 @pytest.mark.slow

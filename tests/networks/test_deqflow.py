@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from support import golden
@@ -9,6 +11,7 @@ from support.official import (
     official_model,
     training_batch,
 )
+from torch.utils.flop_counter import FlopCounterMode
 
 import flowbench
 from flowbench.errors import FlowBenchError
@@ -227,3 +230,39 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path):
 def test_parameter_count(name, parameters):
     network = flowbench.load(f"deqflow_{name}").network
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize(("name", "hidden", "encoders", "step"), [("b", 128, 183.5, 37.7), ("h", 256, 183.7, 148.0)])
+def test_multiplications_agree_with_the_published_count(name, hidden, encoders, step):
+    """GFLOPs (2 x MAC), published for 440x1024, at fewer pixels; less what is computed once a pair."""
+    height, width, steps = 64, 96, 3
+    positions = height * width // 64
+    scale = positions / (55 * 128)
+    levels = sum((height >> level) * (width >> level) for level in range(3, 7))
+    correlation = 2e-9 * positions * levels * 256
+    mask = 2e-9 * positions * (hidden * 256 * 9 + 256 * 576)
+    context_share = 2e-9 * positions * hidden * (6 * 5) * hidden
+    expected = scale * (encoders + steps * step) + correlation + mask - (steps - 1) * context_share
+    network = flowbench.load(f"deqflow_{name}", overrides=[f"network.deq.eval_steps={steps}"]).network
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(*torch.rand(2, 1, 3, height, width))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(expected, rel=0.02)
+
+
+def test_converged_pairs_may_leave_the_batch():
+    """Dropped pairs end where frozen ones do; correlation, context and attention go along."""
+    images = torch.rand(2, 3, 3, 64, 64)
+    model = flowbench.load("deqflow_tiny", overrides=["network.gma=true", "network.deq.eval_steps=6"])
+    torch.nn.init.ones_(model.network.update_block.gma.gamma)
+    whole = model.network.deq
+    # At the third step, one of the three is below the tolerance, one on it, one above.
+    tolerance = model.estimate(*images).stats["abs_trace"][:, 2].median().item()
+    found = {}
+    for converged in ("freeze", "drop"):
+        solver = dataclasses.replace(whole.solver, tolerance=tolerance, converged=converged)
+        model.network.deq = dataclasses.replace(whole, solver=solver)
+        found[converged] = model.estimate(*images)
+    steps = found["freeze"].stats["steps"]
+    assert steps.min() == 3 < steps.max()
+    assert torch.equal(steps, found["drop"].stats["steps"])
+    torch.testing.assert_close(found["drop"].flow, found["freeze"].flow, rtol=1e-4, atol=1e-3)

@@ -44,9 +44,9 @@ def official_state(model: str) -> dict[str, Tensor]:
     return state
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> Tensor:
+def drawn(name: str, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
     """Standard normal figures that follow from a name."""
-    return torch.from_numpy(_generator(name).standard_normal(shape).astype(np.float32))
+    return torch.from_numpy(_generator(name).standard_normal(shape)).to(dtype)
 
 
 def field(number: int, height: int, width: int) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flowbench.engine.model_config import model_config
 from flowbench.engine.models import build_model
-from flowbench.loading import model_config
 from flowbench.models.base import FlowModel
 
 

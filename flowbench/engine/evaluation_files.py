@@ -1,0 +1,114 @@
+"""What an evaluation leaves behind: figures, pictures, a report; and what it says on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from torch.utils.data import Dataset
+
+from flowbench.engine.pictures import sample_panel
+from flowbench.io.image import write_image
+from flowbench.io.records import write_csv, write_json
+from flowbench.metrics import sample_sums
+from flowbench.models.base import FlowModel
+from flowbench.report.convergence import StepErrors, Trace
+from flowbench.report.html import Picture, Report, write_report
+from flowbench.report.table import metrics_table, print_table, rows_table
+from flowbench.structures import FlowBatch, FlowSample
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What an evaluation found, at the largest step limit where there are several.
+
+    settings: whatever changes the numbers. samples: one row a pair, in the data's order. sequences: one row a sequence.
+    solver: means of what a solver did. traces: its residuals, one a pair. step_limits: one row a limit that was compared.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    metrics: dict[str, float]
+    samples: list[dict[str, Any]]
+    sequences: list[dict[str, Any]]
+    solver: dict[str, float] = field(default_factory=dict)
+    traces: list[Trace] = field(default_factory=list)
+    step_limits: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return f"{self.settings['model']} on {self.settings['data']} ({self.settings['split']})"
+
+
+def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, pictures: int) -> None:
+    """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more."""
+    folder = result.folder
+    solver = {"solver": result.solver} if result.solver else {}
+    write_json(folder / "metrics.json", {"metrics": result.metrics, **solver, "settings": result.settings})
+    write_csv(folder / "per_sample.csv", result.samples)
+    write_csv(folder / "per_sequence.csv", result.sequences)
+    if result.step_limits:
+        write_csv(folder / "steps.csv", result.step_limits)
+    pictured = _pictured(result.samples, pictures)
+    report = Report(
+        result.title,
+        result.settings,
+        result.metrics,
+        result.sequences,
+        result.samples,
+        list(_pictures(result, model, samples, pictured)),
+        solver=result.solver,
+        step_limits=result.step_limits,
+        traces=result.traces,
+        step_errors=list(_step_errors(model, samples, pictured)) if hasattr(model, "flows_after_steps") else (),
+    )
+    write_report(folder / "report.html", report)
+
+
+def print_result(result: EvaluationResult) -> None:
+    console = Console()
+    print_table(metrics_table(result.metrics, result.title), console)
+    if result.solver:
+        print_table(metrics_table(result.solver, "solver (means)"), console)
+    if result.step_limits:
+        print_table(rows_table(result.step_limits, "step limits"), console)
+    for name, file in {"report": "report.html", "figures": "metrics.json"}.items():
+        console.print(f"{name}: {result.folder / file}", highlight=False, soft_wrap=True)
+
+
+def _pictured(samples: Sequence[Row], count: int) -> dict[str, list[Row]]:
+    """The samples with the largest, the middle and the smallest error."""
+    ranked = sorted((row for row in samples if "epe" in row), key=lambda row: row["epe"], reverse=True)
+    count = min(count, len(ranked))
+    middle = (len(ranked) - count) // 2
+    return {"worst": ranked[:count], "median": ranked[middle : middle + count], "best": ranked[len(ranked) - count :]}
+
+
+def _pictures(
+    result: EvaluationResult, model: FlowModel, samples: Dataset, pictured: Mapping[str, list[Row]]
+) -> Iterator[Picture]:
+    for group, rows in pictured.items():
+        for place, row in enumerate(rows, start=1):
+            panel = sample_panel(model, samples[row["index"]])
+            write_image(result.folder / "pictures" / f"{group}_{place}.png", panel)
+            yield Picture(panel, f"{row['key']}: EPE {row['epe']:.3f} px", group.capitalize())
+
+
+def _step_errors(model: FlowModel, samples: Dataset, pictured: Mapping[str, list[Row]]) -> Iterator[StepErrors]:
+    told = set()
+    for group, rows in pictured.items():
+        for row in rows:
+            if row["index"] not in told:
+                told.add(row["index"])
+                yield StepErrors(row["key"], group, _errors_after_steps(model, samples[row["index"]]))
+
+
+def _errors_after_steps(model: FlowModel, sample: FlowSample) -> list[float]:
+    batch = FlowBatch.collate([sample])
+    sums = (sample_sums(flow.cpu(), batch)["epe"] for flow in model.flows_after_steps(sample.image1, sample.image2))
+    return [(total / count).item() for total, count in sums]
