@@ -88,8 +88,8 @@ def test_flow_equals_the_published_implementation(name, tmp_path):
 def assert_same_trace(stats: dict[str, torch.Tensor], published: list) -> None:
     """The published traces start with a placeholder in v2, leave out Anderson's two plain steps, and repeat their lowest
     value after an early stop, v1 Broyden's once more at the end."""
-    published = torch.tensor([row if isinstance(row, list) else [row] for row in published])
-    published = published[published[:, 0] < 1e8].double()
+    published = torch.tensor([row if isinstance(row, list) else [row] for row in published], dtype=torch.float64)
+    published = published[published[:, 0] < 1e8]
     trace = stats["abs_trace"].T
     plain = trace.shape[0] - published.shape[0] if trace.shape[0] > published.shape[0] else 0
     count = min(trace.shape[0] - plain, published.shape[0])
