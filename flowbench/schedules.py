@@ -16,5 +16,10 @@ def one_cycle(
     """
     peaks = [group["lr"] for group in optimizer.param_groups]
     return OneCycleLR(
-        optimizer, peaks, total_steps=steps + overhang, pct_start=warm_up, cycle_momentum=False, anneal_strategy="linear"
+        optimizer,
+        peaks,
+        total_steps=steps + overhang,
+        pct_start=warm_up,
+        cycle_momentum=False,
+        anneal_strategy="linear",
     )

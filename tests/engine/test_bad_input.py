@@ -57,6 +57,11 @@ def one_sentence(ended):
         (["modle=raft"], "There is no setting 'modle': did you mean model?"),
         (["model.network.iteratons=3"], "'model.network.iteratons': did you mean model.network.iterations?"),
         (["schedule.stepz=1"], "There is no setting 'schedule.stepz': did you mean schedule.steps?"),
+        (["model=deqflow_tiny", "model/solver=newton"], "There is no model/solver 'newton': choose one of anderson, "),
+        (
+            ["model=deqflow_tiny", "model/gradient=magic"],
+            "There is no model/gradient 'magic': choose one of implicit, ",
+        ),
         (["model=rift"], "There is no model 'rift': choose one of deqflow_b, "),
         (["schedule.steps=ten"], "schedule.steps=ten: a whole number above zero is needed."),
         (["schedule.batch_size=0"], "schedule.batch_size=0: a whole number above zero is needed."),
