@@ -54,8 +54,10 @@ class DEQFlowVariant:
 def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
     """None where the keys are not those of a DEQ-Flow."""
     state = _unwrapped(state)
-    gate, head = state.get("update_block.gru.convz1.bias"), state.get("update_block.flow_head.conv1.bias")
-    if gate is None or head is None:
+    names = ("update_block.gru.convz1.bias", "update_block.flow_head.conv1.bias", "cnet.conv2.bias")
+    gate, head, context = (state.get(name) for name in names)
+    # RAFT's context encoder gives the first hidden state, too.
+    if gate is None or head is None or context is None or context.shape != gate.shape:
         return None
     return DEQFlowVariant(
         hidden=gate.shape[0],

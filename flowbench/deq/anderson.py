@@ -12,7 +12,7 @@ from torch import Tensor
 from flowbench.deq.progress import Progress, remaining
 from flowbench.deq.solution import Solution
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, Packing, State
+from flowbench.deq.state import Map, Packing, State, unmixed
 
 Returned = Literal["image", "iterate"]
 _PLAIN_STEPS = 2  # they fill the history
@@ -84,7 +84,8 @@ class _History:
         place = self.added % self.images.shape[1]
         self.images[:, place], self.residuals[:, place] = image, residual
         self.added += 1
-        row = torch.einsum("bmd,bd->bm", self.residuals[:, : self.filled], residual)
+        with unmixed(residual.device):
+            row = torch.einsum("bmd,bd->bm", self.residuals[:, : self.filled], residual)
         self.gram[:, place, : self.filled] = row
         self.gram[:, : self.filled, place] = row
 
@@ -95,11 +96,12 @@ class _History:
         """(B, D): the next iterate."""
         if self.added < _PLAIN_STEPS:
             return self.images[:, 0].clone()
-        weights = self._weights(ridge)
-        iterate = torch.einsum("bm,bmd->bd", weights, self.images[:, : self.filled])
-        if mixing != 1:
-            iterate -= (1 - mixing) * torch.einsum("bm,bmd->bd", weights, self.residuals[:, : self.filled])
-        return iterate
+        with unmixed(self.images.device):
+            weights = self._weights(ridge)
+            iterate = torch.einsum("bm,bmd->bd", weights, self.images[:, : self.filled])
+            if mixing != 1:
+                iterate -= (1 - mixing) * torch.einsum("bm,bmd->bd", weights, self.residuals[:, : self.filled])
+            return iterate
 
     def _weights(self, ridge: float) -> Tensor:
         """(B, filled), summing to 1."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from flowbench.deq.progress import Progress, remaining
 from flowbench.deq.solution import Solution
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, Packing, State
+from flowbench.deq.state import Map, Packing, State, unmixed
 
 _STALL_STEPS, _STALL_SPREAD, _STALL_TOLERANCES = 30, 1.3, 3
 _ARMIJO_SHARE, _ARMIJO_TRIALS = 1e-4, 8
@@ -42,10 +42,10 @@ class Broyden(Solver):
         inverse = _InverseJacobian(min(self.memory or self.max_steps, self.max_steps), like=z)
         direction = g
         while True:
-            point = self._step(f, packing, z, g, direction)
+            point = self._step(f, packing, z, g, direction, progress.still_running)
             going = progress.record(packing.unpack(point.z), point.image, packing.unpack(point.g))
             if progress.step >= _STALL_STEPS:
-                progress.stall(self._stalled(progress.measures))
+                progress.stall(self._stalled(progress.latest_measures(_STALL_STEPS)))
             if not going or not progress.running:
                 return progress.solution()
             inverse.update(point.z - z, point.g - g)
@@ -56,7 +56,8 @@ class Broyden(Solver):
                 z, g = z[kept], g[kept]
             direction = -inverse.times(g)
 
-    def _step(self, f: Map, packing: Packing, z: Tensor, g: Tensor, direction: Tensor) -> _Point:
+    def _step(self, f: Map, packing: Packing, z: Tensor, g: Tensor, direction: Tensor, searching: Tensor) -> _Point:
+        """searching: (B,) bool, the samples for which another trial is worth its evaluation."""
         point = _Point.at(f, packing, z + direction)
         if not self.line_search:
             return point
@@ -64,14 +65,13 @@ class Broyden(Solver):
         length = torch.ones_like(before)
         for _ in range(_ARMIJO_TRIALS):
             enough = point.g.square().sum(dim=1) <= (1 - 2 * _ARMIJO_SHARE * length) * before
-            if bool(enough.all()):
+            if bool((enough | ~searching).all()):
                 break
             length = torch.where(enough, length, length / 2)
             point = _Point.at(f, packing, z + length[:, None] * direction)
         return point
 
-    def _stalled(self, measures: Tensor) -> Tensor:
-        last = measures[-_STALL_STEPS:]
+    def _stalled(self, last: Tensor) -> Tensor:
         still = last.amax(dim=0) < _STALL_SPREAD * last.amin(dim=0)
         return still & (last[-1] < _STALL_TOLERANCES * self.tolerance)
 
@@ -104,8 +104,9 @@ class _InverseJacobian:
         return self._apply(self.right, self.left, vector)
 
     def _apply(self, outer: Tensor, inner: Tensor, vector: Tensor) -> Tensor:
-        shares = torch.einsum("bmd,bd->bm", inner[:, : self.kept], vector)
-        return torch.einsum("bm,bmd->bd", shares, outer[:, : self.kept]) - vector
+        with unmixed(vector.device):
+            shares = torch.einsum("bmd,bd->bm", inner[:, : self.kept], vector)
+            return torch.einsum("bm,bmd->bd", shares, outer[:, : self.kept]) - vector
 
     def update(self, step: Tensor, change: Tensor) -> None:
         """Makes the inverse map `change` of g to the `step` of z. A sample for which that is undefined keeps its own."""

@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 
 from flowbench.deq.gradients import Gradient, PhantomGradient
-from flowbench.deq.solution import Solution
+from flowbench.deq.solution import Solution, StopReason
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, detach
+from flowbench.deq.state import Map, State, detach, select
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class _Spaced:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"count={self.count}: at least 1 state must be supervised.")
+        if not isinstance(self.phantom, PhantomGradient | Sequence | None):
+            raise ValueError(f"phantom={self.phantom!r}: give a PhantomGradient, a list of them, or nothing.")
         if isinstance(self.phantom, Sequence) and len(self.phantom) != self.count - 1:
             raise ValueError(
                 f"phantom has {len(self.phantom)} gradients: {self.count - 1} are wanted, one for each but the last."
@@ -69,7 +71,7 @@ class Sliced(_Spaced):
         part, z = solver.with_steps(self._share(solver)), z0
         for attached in self._gradients(gradient):
             solution = _solve(part, f, z)
-            states = attached.attach(f, solution.z)
+            states = _attach(attached, f, solution.z, solution)
             yield Correction(states, solution)
             z = detach(states[-1])
 
@@ -83,7 +85,21 @@ class Indexing(_Spaced):
         gradients = self._gradients(gradient)
         solution = _solve(solver, f, z0, [share * (number + 1) for number in range(self.count)])
         for state, attached in zip(solution.states, gradients, strict=True):
-            yield Correction(attached.attach(f, state), solution)
+            yield Correction(_attach(attached, f, state, solution), solution)
+
+
+def _attach(gradient: Gradient, f: Map, z: State, solution: Solution) -> list[State]:
+    """A sample whose solve diverged keeps its last finite state, without gradient: f has no finite value there."""
+    healthy = solution.stats.reason != StopReason.DIVERGED
+    if bool(healthy.all()) or not hasattr(f, "select"):
+        return gradient.attach(f, z)
+    kept = healthy.nonzero().squeeze(1)
+    if kept.numel() == 0:
+        return [detach(z)]
+    return [
+        tuple(whole.index_copy(0, kept, part) for whole, part in zip(detach(z), state, strict=True))
+        for state in gradient.attach(f.select(kept), select(z, kept))
+    ]
 
 
 @torch.no_grad()

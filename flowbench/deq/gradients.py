@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from flowbench.deq.broyden import Broyden
+from flowbench.deq.solution import StopReason
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, detach
+from flowbench.deq.state import Map, State, detach, where
+from flowbench.deq.vector_products import vector_jacobian
 
 
 class Gradient(Protocol):
@@ -49,45 +52,46 @@ class PhantomGradient:
 class ImplicitGradient:
     """The implicit function theorem: the gradient at the fixed point is the solution g of g = J^T g + dloss/dz.
 
-    solver: solves that equation, from 0. safe: takes J at f(z), on a graph of its own, rather than at z.
+    solver: solves that equation, from 0; a relative tolerance suits gradients of any scale. A sample on which it diverges
+    gets the one-step gradient, with a warning. safe: takes J at f(z), on a graph of its own, rather than at z.
     """
 
-    solver: Solver = field(default_factory=Broyden)
+    solver: Solver = field(default_factory=lambda: Broyden(mode="relative"))
     safe: bool = False
+
+    def __post_init__(self) -> None:
+        if self.solver.converged == "drop":
+            raise ValueError('converged="drop" is not for the backward solver: use "freeze".')
 
     def attach(self, f: Map, z: State) -> list[State]:
         z = _leaves(z)
         image = f(z)
         if not self.safe:
-            return [_through_solver(self.solver, image, _TransposedJacobian(z, image))]
+            return [_through_solver(self.solver, image, z, image)]
         around = _leaves(image)
-        return [_through_solver(self.solver, image, _TransposedJacobian(around, f(around)))]
+        return [_through_solver(self.solver, image, around, f(around))]
 
 
 def _leaves(z: State) -> State:
     return tuple(tensor.detach().requires_grad_() for tensor in z)
 
 
-@dataclass(frozen=True)
-class _TransposedJacobian:
-    z: State
-    image: State
-
-    def times(self, vector: State) -> State:
-        # A component may not depend on another, or on anything: its share is zero then.
-        reached = [(part, given) for part, given in zip(self.image, vector, strict=True) if part.requires_grad]
-        outputs, vectors = zip(*reached, strict=True)
-        return torch.autograd.grad(
-            outputs, self.z, vectors, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-
-
-def _through_solver(solver: Solver, image: State, jacobian: _TransposedJacobian) -> State:
+def _through_solver(solver: Solver, image: State, around: State, image_around: State) -> State:
     def solved(gradient: State) -> State:
         def adjoint(vector: State) -> State:
-            return tuple(a + b for a, b in zip(jacobian.times(vector), gradient, strict=True))
+            products = vector_jacobian(image_around, around, vector)
+            return tuple(a + b for a, b in zip(products, gradient, strict=True))
 
-        return solver.solve(adjoint, tuple(torch.zeros_like(part) for part in gradient)).z
+        solution = solver.solve(adjoint, tuple(torch.zeros_like(part) for part in gradient))
+        diverged = solution.stats.reason == StopReason.DIVERGED
+        if not bool(diverged.any()):
+            return solution.z
+        warnings.warn(
+            f"The backward solver diverged on {int(diverged.sum())} of {len(diverged)} samples: they get the one-step "
+            "gradient.",
+            stacklevel=2,
+        )
+        return where(diverged, gradient, solution.z)
 
     return _Adjoint.apply(solved, *image)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from flowbench.deq.state import Map, State, norms
+from flowbench.deq.vector_products import vector_jacobian
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class JacobianPenalty:
         image = f(z)
         size = sum(part.numel() for part in image)
         squares = [
-            sum(part.square().sum() for part in _vector_product(image, z, _gaussian(image), differentiable=True))
+            sum(part.square().sum() for part in vector_jacobian(image, z, _gaussian(image), differentiable=True))
             for _ in range(self.samples)
         ]
         return self.weight * torch.stack(squares).mean() / size
@@ -44,7 +45,7 @@ def spectral_radius(f: Map, z: State, *, steps: int = 75) -> Tensor:
     image = f(z)
     vector = _unit(_gaussian(image))
     for _ in range(steps):
-        product = _vector_product(image, z, vector, differentiable=False)
+        product = vector_jacobian(image, z, vector)
         quotient = sum((a * b).flatten(1).sum(dim=1) for a, b in zip(vector, product, strict=True))
         vector = _unit(product)
     return quotient.abs()
@@ -57,10 +58,3 @@ def _gaussian(like: State) -> State:
 def _unit(vector: State) -> State:
     length = norms(vector).norm(dim=0).clamp_min(torch.finfo(torch.float32).tiny)
     return tuple(part / length.to(part.dtype).view(-1, *[1] * (part.ndim - 1)) for part in vector)
-
-
-def _vector_product(image: State, z: State, vector: State, *, differentiable: bool) -> State:
-    """vector^T J."""
-    return torch.autograd.grad(
-        image, z, vector, retain_graph=True, create_graph=differentiable, allow_unused=True, materialize_grads=True
-    )

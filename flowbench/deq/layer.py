@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,20 +12,30 @@ from flowbench.deq.corrections import Corrections, Sliced
 from flowbench.deq.fixed_point import FixedPoint
 from flowbench.deq.gradients import Gradient, PhantomGradient
 from flowbench.deq.jacobian import JacobianPenalty
-from flowbench.deq.solution import Solution, SolverStats
+from flowbench.deq.solution import Solution, SolverStats, StopReason
 from flowbench.deq.solver import Solver
 from flowbench.deq.state import Map, State
 
 
 @dataclass(frozen=True)
 class Training:
-    """states: what the loss sees, in order, the best one last. corrections: which correction each of them belongs to, from 0.
-    stats: one a solve, in order. regularisation: what is to be added to the loss, or None."""
+    """states: what the loss sees, in order, the best one last. stats: one a solve, in order. regularisation: what is to be
+    added to the loss, or None."""
 
     states: list[State]
-    corrections: list[int]
     stats: list[SolverStats]
     regularisation: Tensor | None
+
+    @property
+    def summary(self) -> SolverStats:
+        """The last solve's, but for the steps of all together, and the divergence of any."""
+        last = self.stats[-1]
+        diverged = torch.stack([each.reason == StopReason.DIVERGED for each in self.stats]).any(dim=0)
+        return replace(
+            last,
+            steps=torch.stack([each.steps for each in self.stats]).sum(dim=0),
+            reason=torch.where(diverged, int(StopReason.DIVERGED), last.reason),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +64,18 @@ class DEQ:
     def eval_limit(self) -> int:
         return self.eval_steps or int(self.solver.max_steps * self.eval_factor)
 
-    def train(self, f: Map, z0: State) -> Training:
-        """The states to supervise; gradient flows from them to what f depends on, never into z0."""
-        states, numbers, stats = [], [], []
-        for number, correction in enumerate(self.corrections.run(f, z0, self.solver, self.gradient)):
+    def train(self, f: Map, z0: State, whole: Map | None = None) -> Training:
+        """The states to supervise; gradient flows from them to what f depends on, never into z0.
+
+        whole: f with all its derivatives, for the penalty, where f itself holds some of them back.
+        """
+        states, stats = [], []
+        for correction in self.corrections.run(f, z0, self.solver, self.gradient):
             states += correction.states
-            numbers += [number] * len(correction.states)
             if not any(correction.solution.stats is known for known in stats):
                 stats.append(correction.solution.stats)
-        penalty = self.jacobian(f, states[-1]) if self.jacobian and self.jacobian.weight else None
-        return Training(states, numbers, stats, penalty)
+        penalty = self.jacobian(whole or f, states[-1]) if self.jacobian and self.jacobian.weight else None
+        return Training(states, stats, penalty)
 
     @torch.no_grad()
     def solve(self, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:

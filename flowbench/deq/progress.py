@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flowbench.deq.solution import Solution, SolverStats, StopReason
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, norms, select, where
+from flowbench.deq.state import Map, State, norms, select, where, widest
 
 Keep = Literal["latest", "lowest"]
 _RUNNING = -1
@@ -25,6 +25,8 @@ class Progress:
 
     def __init__(self, solver: Solver, z0: State, states_at: Sequence[int], keep: Keep) -> None:
         size, device = z0[0].shape[0], z0[0].device
+        if solver.component is not None and not 0 <= solver.component < len(z0):
+            raise ValueError(f"component={solver.component}: the state has the parts 0 to {len(z0) - 1}.")
         self.solver = solver
         self.keep = keep
         self.state = z0
@@ -38,15 +40,14 @@ class Progress:
         self._reason = torch.full((size,), _RUNNING, device=device)
         self._steps = torch.zeros(size, dtype=torch.long, device=device)
         self._best_step = torch.zeros(size, dtype=torch.long, device=device)
-        dtype = torch.float64 if z0[0].dtype == torch.float64 else torch.float32
+        dtype = widest(z0)
         self._residual_kept = torch.full((2, size), torch.inf, dtype=dtype, device=device)
         self._to_beat = torch.full((size,), torch.inf, dtype=dtype, device=device)
 
-    @property
-    def measures(self) -> Tensor:
-        """(steps, B): the residuals that decide, of the samples still in the batch."""
+    def latest_measures(self, steps: int) -> Tensor:
+        """(steps, B): the last residuals that decide, of the samples still in the batch."""
         row = 0 if self.solver.mode == "absolute" else 1
-        return torch.stack([trace[row][torch.isin(trace[2], self._rows)] for trace in self._traces])
+        return torch.stack([trace[row][torch.isin(trace[2], self._rows)] for trace in self._traces[-steps:]])
 
     def record(self, candidate: State, image: State, change: State, *, provisional: bool = False) -> bool:
         """candidate: what this step would return. image: f(z). change: f(z) - z. provisional: the next step replaces the
@@ -54,7 +55,7 @@ class Progress:
         self.step += 1
         residual, healthy = self._residual(image, change)
         rows = self._rows
-        running = self._reason[rows] == _RUNNING
+        running = self.still_running
         measure = residual[0] if self.solver.mode == "absolute" else residual[1]
         self._traces.append((*torch.where(running, residual, torch.nan), rows))
         self._steps[rows] += running.long()
@@ -73,17 +74,22 @@ class Progress:
 
     @property
     def running(self) -> bool:
-        return bool((self._reason[self._rows] == _RUNNING).any())
+        return bool(self.still_running.any())
+
+    @property
+    def still_running(self) -> Tensor:
+        """(B,) bool, of the samples still in the batch."""
+        return self._reason[self._rows] == _RUNNING
 
     def stall(self, stalled: Tensor) -> None:
         """stalled: (B,) bool, samples that make no headway any more."""
-        self._stop(stalled & (self._reason[self._rows] == _RUNNING), StopReason.STALLED)
+        self._stop(stalled & self.still_running, StopReason.STALLED)
 
     def shrink(self) -> Tensor | None:
         """Where samples are to be dropped and some have stopped: which of the samples in the batch remain, else None."""
         if self.solver.converged != "drop":
             return None
-        running = self._reason[self._rows] == _RUNNING
+        running = self.still_running
         if bool(running.all()):
             return None
         self._set_aside = self._whole()

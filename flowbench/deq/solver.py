@@ -31,7 +31,7 @@ class Solver(ABC):
     converged: Converged = "freeze"
 
     def __post_init__(self) -> None:
-        if self.max_steps < 1:
+        if not isinstance(self.max_steps, int) or self.max_steps < 1:
             raise ValueError(f"max_steps={self.max_steps}: a solver needs at least 1 step.")
         if not self.tolerance > 0:
             raise ValueError(f"tolerance={self.tolerance}: give a tolerance above 0.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -15,14 +16,22 @@ State = tuple[Tensor, ...]
 Map = Callable[[State], State]
 
 
+def widest(state: State) -> torch.dtype:
+    """The dtype that holds every part of the state, at least float32."""
+    return reduce(torch.promote_types, (tensor.dtype for tensor in state), torch.float32)
+
+
 def norms(state: State) -> Tensor:
     """(components, B): the Euclidean norm of each sample in each component."""
-    return torch.stack([_norm(tensor) for tensor in state])
+    dtype = widest(state)
+    return torch.stack(
+        [torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), dtype=dtype) for tensor in state]
+    )
 
 
-def _norm(tensor: Tensor) -> Tensor:
-    wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-    return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), dtype=wide)
+def unmixed(device: torch.device) -> torch.autocast:
+    """Inside, products keep their operands' precision: a solver's own arithmetic is on absolute states."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def select(state: State, index: Tensor) -> State:
@@ -48,13 +57,14 @@ class Packing:
 
     shapes: tuple[torch.Size, ...]
     dtypes: tuple[torch.dtype, ...]
+    packed: torch.dtype
 
     @classmethod
     def of(cls, state: State) -> Packing:
-        return cls(tuple(tensor.shape[1:] for tensor in state), tuple(tensor.dtype for tensor in state))
+        return cls(tuple(tensor.shape[1:] for tensor in state), tuple(tensor.dtype for tensor in state), widest(state))
 
     def pack(self, state: State) -> Tensor:
-        return torch.cat([tensor.flatten(1) for tensor in state], dim=1)
+        return torch.cat([tensor.flatten(1).to(self.packed) for tensor in state], dim=1)
 
     def unpack(self, packed: Tensor) -> State:
         parts = packed.split([shape.numel() for shape in self.shapes], dim=1)

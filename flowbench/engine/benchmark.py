@@ -61,22 +61,28 @@ def model_rows(config: DictConfig) -> list[Row]:
         model.network.iterations = config.iterations
     device = chosen_device(config.device)
     model.to(device)
-    precisions = config.precision if not isinstance(config.precision, str | int) else [config.precision]
     modes = [_forward, _training_step] if config.training else [_forward]
     return [
-        _model_row(config, model, device, str(precision), mode)
-        for precision, mode in itertools.product(precisions, modes)
+        _model_row(config, model, device, precision, mode)
+        for precision, mode in itertools.product(_precisions(config), modes)
     ]
+
+
+def _precisions(config: DictConfig) -> list[str]:
+    given = [config.precision] if isinstance(config.precision, str | int) else config.precision
+    return [str(precision) for precision in given]
 
 
 def train_rows(config: DictConfig) -> list[Row]:
     """A training step of each of config.variants on one crop and batch, and how many times the first one's each costs."""
     device = chosen_device(config.device)
-    (precision,) = config.precision
+    precision, *others = _precisions(config)
+    if others:
+        raise FlowBenchError("train compares variants at one precision: give one, for instance precision=bf16.")
     rows: list[Row] = []
     for name, variant in config.variants.items():
         model = build_model(model_config(variant.model, variant.changes)).to(device)
-        row = {"variant": name, **_model_row(config, model, device, str(precision), _training_step)}
+        row = {"variant": name, **_model_row(config, model, device, precision, _training_step)}
         for figure in ("saved by autograd (MiB)", "memory (MiB)", "median (ms)"):
             if row[figure]:
                 first = rows[0][figure] if rows else row[figure]

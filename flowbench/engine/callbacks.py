@@ -98,11 +98,15 @@ def _show(logger: Any, panel: np.ndarray, step: int) -> None:
 
 
 class StepSeed(Callback):
-    """Seeds PyTorch from (seed, step, process) before each step: what a network draws does not depend on the past."""
+    """Seeds PyTorch from (seed, step, process, part of the step) before each batch: what a network draws does not depend on
+    the past. A step has several parts where gradients are accumulated."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        words = np.random.SeedSequence((self.seed, trainer.global_step, trainer.global_rank)).generate_state(1)
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        part = batch_idx % trainer.accumulate_grad_batches
+        words = np.random.SeedSequence((self.seed, trainer.global_step, trainer.global_rank, part)).generate_state(1)
         torch.manual_seed(int(words[0]))

@@ -84,6 +84,7 @@ def _settings(
         "split": config.split,
         "pairs": len(samples),
         "steps": model.iterations,
+        **model.estimate_settings(),
         "warm start": model.warm_start,
         "fitting": str(model.fitting),
         "precision": str(trainer.precision),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,22 @@ def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> Flow
                 f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked "
                 "for: leave model out, the checkpoint knows its own."
             )
-        merged = OmegaConf.merge(merged, config)
+        merged = _changed(merged, config)
     model = build(merged, from_checkpoint=True)
     model.settings = {"model": resolved(merged)}
     return model
+
+
+def _changed(remembered: DictConfig, changes: DictConfig) -> DictConfig:
+    """The remembered config with changes. A part of another kind takes the place of the old one, whose settings it lacks."""
+    kept = copy.deepcopy(remembered)
+    for name, change in changes.items():
+        old = kept.get(name)
+        if not (isinstance(old, DictConfig) and isinstance(change, DictConfig)):
+            continue
+        another_kind = "_target_" in change and change["_target_"] != old.get("_target_")
+        kept[name] = OmegaConf.create() if another_kind else _changed(old, change)
+    return OmegaConf.merge(kept, changes)
 
 
 def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:

@@ -132,16 +132,16 @@ class FlowModel(pl.LightningModule):
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
         self._check_size(batch)
         output = self.network(batch.image1, batch.image2)
+        self.log_training(output, batch)
         loss = self.objective(output, batch)
+        if output.regularisation is not None:
+            loss = loss + output.regularisation
         if not torch.isfinite(loss):
             raise FlowBenchError(
                 f"The loss became {loss.item()} at step {self.global_step}, on the samples {', '.join(batch.key)}: look at "
                 "these samples, lower schedule.lr, or use trainer.precision=32."
             )
-        if output.regularisation is not None:
-            loss = loss + output.regularisation
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
-        self.log_training(output, batch)
         total, count = sample_sums(output.flow.detach(), batch)["epe"]
         if count.sum() > 0:
             self.log("train/epe", (total.sum() / count.sum()).float(), prog_bar=True, batch_size=len(batch))
@@ -149,6 +149,10 @@ class FlowModel(pl.LightningModule):
 
     def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
         """Logs what a family has to tell of a training step besides the loss and the error."""
+
+    def estimate_settings(self) -> dict[str, Any]:
+        """What else decides an estimate of this family, for the settings of an evaluation."""
+        return {}
 
     def _check_size(self, batch: FlowBatch) -> None:
         height, width = batch.image1.shape[-2:]

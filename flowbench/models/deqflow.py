@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from flowbench.checkpoints.official import deqflow_variant, from_deqflow
@@ -23,6 +23,8 @@ class DEQFlowModel(FlowModel):
 
     def __init__(self, *, spectral_radius: int = 0, **parts: Any) -> None:
         super().__init__(**parts)
+        if spectral_radius < 0:
+            raise ValueError(f"spectral_radius={spectral_radius}: give a number of steps, or 0 for none.")
         self.spectral_radius = spectral_radius
         self._warned = False
 
@@ -34,12 +36,16 @@ class DEQFlowModel(FlowModel):
         variant = deqflow_variant(state)
         if variant is None:
             return {}
-        held = f"deqflow_{size_of(variant.hidden)}"
-        if held != self.name:
+        if variant.hidden != self.network.update_block.gru.hidden:
+            held = f"deqflow_{size_of(variant.hidden)}" if size_of(variant.hidden) else "a DEQ-Flow of no known size"
             raise FlowBenchError(
-                f"The checkpoint holds the model '{held}', but model={self.name} was asked for: add model={held}."
+                f"The checkpoint holds the model '{held}', but model={self.name} was asked for: choose the model that it "
+                "was trained as."
             )
         return {"network": {"weight_norm": variant.weight_norm, "gma": variant.gma, "head": variant.head}}
+
+    def estimate_settings(self) -> dict[str, Any]:
+        return {"solver": str(self.network.deq.solver), "warm": self.network.warm}
 
     @torch.no_grad()
     def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
@@ -56,13 +62,15 @@ class DEQFlowModel(FlowModel):
         for state in solution.states[: solution.stats.steps.max()]:
             yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
 
+    @torch.no_grad()
     def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        for number, term in enumerate(self.objective.terms(output, batch), start=1):
-            self.log(f"train/loss_{number}", term.detach(), batch_size=len(batch))
+        terms = getattr(self.objective, "terms", None)
+        for number, term in enumerate(terms(output, batch) if terms else [], start=1):
+            self.log(f"train/loss_{number}", term, batch_size=len(batch))
         for name in ("steps", "abs_residual", "rel_residual"):
             self.log(f"train/{name}", output.stats[name].float().mean(), batch_size=len(batch))
         if output.regularisation is not None:
-            self.log("train/regularisation", output.regularisation.detach(), batch_size=len(batch))
+            self.log("train/regularisation", output.regularisation, batch_size=len(batch))
         self._warn_of_divergence(output.stats["reason"] == StopReason.DIVERGED, batch)
 
     def _warn_of_divergence(self, diverged: Tensor, batch: FlowBatch) -> None:
@@ -70,13 +78,16 @@ class DEQFlowModel(FlowModel):
             return
         self._warned = True
         keys = ", ".join(key for key, one in zip(batch.key, diverged.tolist(), strict=True) if one)
-        rank_zero_warn(
-            f"The solver diverged at step {self.global_step} on {keys}, and went back to its last finite state; this is "
-            "said once. If it goes on, lower schedule.lr, or damp the solver: model/solver=damped."
+        warnings.warn(
+            f"The solver diverged at step {self.global_step} on {keys}, and went back to its last finite state, from "
+            "which nothing is learnt; this is said once. If it goes on, lower schedule.lr, or damp the solver: "
+            "model/solver=damped.",
+            stacklevel=2,
         )
 
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
         super().validation_step(batch, batch_index)
         if self.spectral_radius and batch_index == 0:
-            radius = self.network.spectral_radius(batch.image1, batch.image2, steps=self.spectral_radius)
+            pictures = (self.fitting.fit(batch.image1), self.fitting.fit(batch.image2))
+            radius = self.network.spectral_radius(*pictures, steps=self.spectral_radius)
             self.log("val/spectral_radius", radius.mean(), batch_size=len(batch), sync_dist=True)

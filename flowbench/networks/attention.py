@@ -19,7 +19,8 @@ class Attention(nn.Module):
     def forward(self, context: Tensor) -> Tensor:
         queries, keys = rearrange(self.to_qk(context), "b (two c) h w -> two b (h w) c", two=2)
         scores = (queries * context.shape[1] ** -0.5) @ keys.transpose(1, 2)
-        return scores.softmax(dim=-1)
+        # Mixed precision may have widened it; it is read at every step.
+        return scores.softmax(dim=-1).to(scores.dtype)
 
 
 class Aggregator(nn.Module):
@@ -44,7 +45,7 @@ class Aggregation:
     def __call__(self, motion: Tensor) -> Tensor:
         values = rearrange(self.aggregator.to_v(motion), "b c h w -> b (h w) c")
         gathered = rearrange(self.attention.to(values.dtype) @ values, "b (h w) c -> b c h w", h=motion.shape[2])
-        return motion + self.aggregator.gamma * gathered
+        return motion + self.aggregator.gamma.to(gathered.dtype) * gathered
 
     def select(self, index: Tensor) -> Aggregation:
         return Aggregation(self.aggregator, self.attention[index])

@@ -57,6 +57,15 @@ class DEQFlow(RefinementNetwork):
         self.warm = warm
 
     @property
+    def iterations(self) -> int:
+        """The solver's step limit in training."""
+        return self.deq.solver.max_steps
+
+    @iterations.setter
+    def iterations(self, steps: int) -> None:
+        self.deq = replace(self.deq, solver=self.deq.solver.with_steps(steps))
+
+    @property
     def eval_iterations(self) -> int:
         """The solver's step limit in eval mode."""
         return self.deq.eval_limit
@@ -77,7 +86,7 @@ class DEQFlow(RefinementNetwork):
     def spectral_radius(self, image1: Tensor, image2: Tensor, *, steps: int = 75) -> Tensor:
         """(B,): that of the map at the state which the solver finds."""
         # Copies, because tensors that inference mode made take no gradient.
-        with torch.inference_mode(False), torch.enable_grad(), weights_computed_once(self.update_block):
+        with torch.inference_mode(False), torch.no_grad(), weights_computed_once(self.update_block):
             refine, start = self.problem(image1.clone(), image2.clone())
             found = self.deq.solve(refine, start)
             return spectral_radius(replace(refine, through_coords=True), found.z, steps=steps)
@@ -96,10 +105,10 @@ class DEQFlow(RefinementNetwork):
         return refine, (hidden, grid + project_forward(reuse.flow).to(grid))
 
     def _train(self, refine: Refinement, start: State) -> FlowOutput:
-        found = self.deq.train(refine, start)
+        found = self.deq.train(refine, start, whole=replace(refine, through_coords=True))
         predictions = [self.decode(state, refine.grid) for state in found.states]
         reuse = self._equilibrium(found.states[-1], refine.grid)
-        return FlowOutput(predictions[-1], predictions, reuse, found.stats[-1].as_dict(), found.regularisation)
+        return FlowOutput(predictions[-1], predictions, reuse, found.summary.as_dict(), found.regularisation)
 
     def _equilibrium(self, state: State, grid: Tensor) -> Equilibrium:
         hidden, coords = state

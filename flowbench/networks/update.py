@@ -22,6 +22,8 @@ class MotionEncoder(nn.Module):
         self, *, windows: int, corr: tuple[int, int], flow: tuple[int, int], outputs: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout}: give a share of at least 0 and below 1.")
         self.dropout = dropout
         self.convc1 = nn.Conv2d(windows, corr[0], 1)
         self.convc2 = nn.Conv2d(corr[0], corr[1], 3, padding=1)

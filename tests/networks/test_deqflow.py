@@ -176,6 +176,7 @@ def training_overrides(args: dict) -> list[str]:
         f"network.deq.gradient.safe={args['safe_ift']}",
         f"network.deq.gradient.solver._target_=flowbench.deq.{backward}",
         f"network.deq.gradient.solver.max_steps={args['b_thres']}",
+        "network.deq.gradient.solver.mode=absolute",
         f"network.deq.gradient.solver.tolerance={args['b_eps']}",
     ]
 
