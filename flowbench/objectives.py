@@ -32,6 +32,6 @@ class SequenceLoss:
         """mean |flow_i - truth| of each prediction, in order, not yet weighted."""
         if not output.predictions:
             raise FlowBenchError("There are no predictions to learn from: in eval mode, call model.train() first.")
-        counted = (batch.valid & (batch.flow.norm(dim=1) < self.max_flow)).unsqueeze(1)
+        counted = (batch.valid & (batch.flow.square().sum(dim=1) < self.max_flow**2)).unsqueeze(1)
         # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
         return [torch.where(counted, (prediction - batch.flow).abs(), 0.0).mean() for prediction in output.predictions]

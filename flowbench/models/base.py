@@ -142,9 +142,9 @@ class FlowModel(pl.LightningModule):
                 "these samples, lower schedule.lr, or use trainer.precision=32."
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
-        total, count = sample_sums(output.flow.detach(), batch)["epe"]
-        if count.sum() > 0:
-            self.log("train/epe", (total.sum() / count.sum()).float(), prog_bar=True, batch_size=len(batch))
+        error = (output.flow.detach() - batch.flow).square().sum(dim=1).sqrt()[batch.valid]
+        if error.numel() > 0:
+            self.log("train/epe", error.mean(), prog_bar=True, batch_size=len(batch))
         return loss
 
     def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
