@@ -39,9 +39,9 @@ def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
 def columns_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     """One column a row and one line a key, for few rows of many figures."""
     table = Table(title=Text(title), title_justify="left", show_header=False)
-    table.add_column()
+    table.add_column(overflow="fold")
     for _ in rows:
-        table.add_column(justify="right")
+        table.add_column(justify="right", overflow="fold")
     for name in columns_of(rows):
         table.add_row(Text(heading(name)), *(Text(formatted(name, row.get(name))) for row in rows))
     return table
