@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.ops.pooling import PoolingKind, pool_flow
 from flowbench.structures import FlowBatch, FlowOutput
 
 
@@ -30,8 +33,59 @@ class SequenceLoss:
 
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
         """mean |flow_i - truth| of each prediction, in order, not yet weighted."""
-        if not output.predictions:
-            raise FlowBenchError("There are no predictions to learn from: in eval mode, call model.train() first.")
+        _check_predictions(output)
         counted = (batch.valid & (batch.flow.square().sum(dim=1) < self.max_flow**2)).unsqueeze(1)
         # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
         return [torch.where(counted, (prediction - batch.flow).abs(), 0.0).mean() for prediction in output.predictions]
+
+
+@dataclass(frozen=True)
+class MultiLevelLoss:
+    """A weighted sum over predictions of several resolutions, each against the truth pooled to its size.
+
+    weights: one a prediction, finest first. flow_unit: how many pixels a predicted 1 stands for. distance, of the two
+    components' differences: l2 is the vector's length (FlowNet, PWC-Net, arXiv 1709.02371), l1 the sum of the components'
+    sizes, robust (l1 + 0.01)^0.4 (PWC-Net's fine-tuning). total: sum adds up the pixels of a pair and averages the pairs;
+    mean averages over all pixels. Pixels without truth count as zeros. pooling: see `pool_flow`.
+    """
+
+    weights: Sequence[float]
+    flow_unit: float = 20.0
+    distance: Literal["l2", "l1", "robust"] = "l2"
+    total: Literal["sum", "mean"] = "sum"
+    pooling: PoolingKind = "mean"
+
+    def __post_init__(self) -> None:
+        if self.distance not in _DISTANCES:
+            raise FlowBenchError(f"Unknown distance '{self.distance}': choose one of {', '.join(_DISTANCES)}.")
+        if self.total not in ("sum", "mean"):
+            raise FlowBenchError(f"Unknown total '{self.total}': choose sum or mean.")
+
+    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
+        """output.predictions: flows (B, 2, h, w) of any sizes, in units of flow_unit pixels. Returns a scalar."""
+        _check_predictions(output)
+        if len(self.weights) != len(output.predictions):
+            raise FlowBenchError(
+                f"The objective has {len(self.weights)} weights for {len(output.predictions)} predictions: set as many "
+                "model.objective.weights, finest first."
+            )
+        truth = batch.flow / self.flow_unit
+        terms = zip(self.weights, output.predictions, strict=True)
+        return sum(weight * self._term(prediction, truth, batch.valid) for weight, prediction in terms)
+
+    def _term(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        pooled, known = pool_flow(truth, valid, prediction.shape[-2:], self.pooling)
+        distances = torch.where(known, _DISTANCES[self.distance](prediction - pooled), 0.0)
+        return distances.mean() if self.total == "mean" else distances.sum() / len(prediction)
+
+
+_DISTANCES = {
+    "l2": lambda difference: torch.linalg.vector_norm(difference, dim=1),
+    "l1": lambda difference: difference.abs().sum(dim=1),
+    "robust": lambda difference: (difference.abs().sum(dim=1) + 0.01) ** 0.4,
+}
+
+
+def _check_predictions(output: FlowOutput) -> None:
+    if not output.predictions:
+        raise FlowBenchError("There are no predictions to learn from: in eval mode, call model.train() first.")

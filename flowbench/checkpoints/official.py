@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,21 @@ def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
         weight_norm="update_block.gru.convz1.weight_v" in state,
         gma="attn.to_qk.weight" in state,
     )
+
+
+def from_fastflownet(state: StateDict) -> StateDict:
+    """ltkong218's FastFlowNet (fastflownet_ft_mix.pth, ...), with or without DataParallel's `module.`."""
+    return {_fastflownet_name(name): tensor for name, tensor in _unwrapped(state).items()}
+
+
+def _fastflownet_name(name: str) -> str:
+    """`pconv2_3.` is our `pyramid.1.2.`; a decoder's conv1 to conv7 are our expand, mix and contract."""
+    name = re.sub(r"^pconv(\d)_(\d)\.", lambda m: f"pyramid.{int(m[1]) - 1}.{int(m[2]) - 1}.", name)
+    name = re.sub(r"^rconv(\d)\.", r"reduce.\1.", name)
+    name = re.sub(r"^up(\d)\.", r"up.\1.", name)
+    name = re.sub(r"^decoder(\d)\.conv1\.", r"decoders.\1.expand.", name)
+    name = re.sub(r"^decoder(\d)\.conv([2-4])\.", lambda m: f"decoders.{m[1]}.mix.{int(m[2]) - 2}.", name)
+    return re.sub(r"^decoder(\d)\.conv([5-7])\.", lambda m: f"decoders.{m[1]}.contract.{int(m[2]) - 5}.", name)
 
 
 def _unwrapped(state: StateDict) -> StateDict:

@@ -16,7 +16,7 @@ from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.sequences import WarmStart
-from flowbench.ops.fitting import Padding
+from flowbench.ops.fitting import Fitting
 from flowbench.structures import FlowBatch, FlowOutput
 
 Objective = Callable[[FlowOutput, FlowBatch], Tensor]
@@ -44,7 +44,7 @@ class FlowModel(pl.LightningModule):
         name: str,
         network: nn.Module,
         objective: Objective,
-        fitting: Padding,
+        fitting: Fitting,
     ) -> None:
         super().__init__()
         self.name = name

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+
+
+class Fitting(Protocol):
+    def fit(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> a picture of a size that the network takes."""
+        ...
+
+    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow of the fitted picture -> (B, 2, height, width), the flow of the picture."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,3 +58,27 @@ class Padding:
         """The flow of the padded picture -> (B, 2, height, width), the flow of the picture."""
         left, _, top, _ = self.borders(height, width)
         return flow[..., top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """Enlarges to the next multiples of `multiple`, bilinearly (FastFlowNet and LightFlow)."""
+
+    multiple: int = 64
+
+    def fit(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> the enlarged picture."""
+        height, width = image.shape[-2:]
+        return _resized(image, height + -height % self.multiple, width + -width % self.multiple)
+
+    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow of the enlarged picture -> (B, 2, height, width), its vectors as long as in the picture."""
+        fitted_height, fitted_width = flow.shape[-2:]
+        resized = _resized(flow, height, width)
+        return resized * resized.new_tensor([width / fitted_width, height / fitted_height]).view(2, 1, 1)
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    if image.shape[-2:] == (height, width):
+        return image
+    return F.interpolate(image, (height, width), mode="bilinear", align_corners=False)

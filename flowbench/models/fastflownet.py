@@ -1,0 +1,20 @@
+"""FastFlowNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from flowbench.checkpoints.official import from_fastflownet
+from flowbench.models.base import FlowModel
+
+
+class FastFlowNetModel(FlowModel):
+    @staticmethod
+    def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return from_fastflownet(state)
+
+    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        """The published weights correlate features of any length."""
+        return {"network": {"unit_features": False}}

@@ -1,0 +1,116 @@
+"""FastFlowNet (Kong, Shen and Yang, ICRA 2021, arXiv 2103.04524)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flowbench.ops.local_correlation import local_correlation
+from flowbench.ops.precision import full_precision
+from flowbench.ops.sampling import warp
+from flowbench.structures import FlowOutput
+
+# The centre dense dilated pattern: the farther the row, the sparser its columns.
+_COLUMNS = {
+    0: (-4, -2, -1, 0, 1, 2, 4),
+    1: (-3, -2, -1, 0, 1, 2, 3),
+    2: (-4, -2, -1, 0, 1, 2, 4),
+    3: (-3, -1, 1, 3),
+    4: (-4, -2, 0, 2, 4),
+}
+DISPLACEMENTS = tuple((dy, dx) for dy in range(-4, 5) for dx in _COLUMNS[abs(dy)])
+
+
+class FastFlowNet(nn.Module):
+    """image1, image2 (B, 3, H, W) RGB in [0, 1] -> FlowOutput.
+
+    H and W are multiples of 64. Flow is estimated from 1/64 to 1/4 resolution, each level warping the second picture's
+    features by the flow of the level above. In train mode `predictions` holds the flow of levels 2 to 6 (1/4 to 1/64
+    resolution), in units of flow_unit pixels of the whole picture. unit_features: whether correlated features have length
+    one at each pixel, which the published weights were not trained with.
+    """
+
+    stride = 64
+
+    def __init__(self, *, groups: int = 3, flow_unit: float = 20.0, unit_features: bool = False) -> None:
+        super().__init__()
+        self.flow_unit = flow_unit
+        self.unit_features = unit_features
+        self.pyramid = nn.ModuleList(
+            [
+                nn.Sequential(_conv(3, 16, stride=2), _conv(16, 16)),
+                nn.Sequential(_conv(16, 32, stride=2), _conv(32, 32), _conv(32, 32)),
+                nn.Sequential(_conv(32, 64, stride=2), _conv(64, 64), _conv(64, 64)),
+            ]
+        )
+        widths = {2: 32, 3: 64, 4: 64, 5: 64, 6: 64}
+        self.reduce = nn.ModuleDict({str(level): _conv(width, 32) for level, width in widths.items()})
+        self.up = nn.ModuleDict(
+            {str(level): nn.ConvTranspose2d(2, 2, 4, stride=2, padding=1) for level in (3, 4, 5, 6)}
+        )
+        inputs = len(DISPLACEMENTS) + 32 + 2
+        self.decoders = nn.ModuleDict({str(level): _Decoder(inputs, groups) for level in widths})
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+        features = self._features(image1, image2)
+        flow = image1.new_zeros(image1.shape[0], 2, image1.shape[2] // 64, image1.shape[3] // 64)
+        predictions = []
+        for level in (6, 5, 4, 3, 2):
+            first, second = features[level].chunk(2)
+            if level < 6:
+                with full_precision(flow.device):
+                    flow = self.up[str(level + 1)](flow)
+                second = warp(second, flow * (self.flow_unit / 2**level))
+            flow = self._decode(level, first, second, flow).to(flow.dtype) + (flow if level < 6 else 0)
+            predictions.insert(0, flow)
+        full = self.flow_unit * F.interpolate(flow, scale_factor=4, mode="bilinear", align_corners=False)
+        return FlowOutput(full, predictions if self.training else [])
+
+    def _features(self, image1: Tensor, image2: Tensor) -> dict[int, Tensor]:
+        """Of each level, those of both pictures, one after the other in the batch."""
+        mean = torch.cat([image1, image2], dim=3).mean(dim=(2, 3), keepdim=True)
+        # The network sees BGR.
+        x = torch.cat([image1 - mean, image2 - mean]).flip(1).contiguous(memory_format=torch.channels_last)
+        features = {}
+        for level, stage in enumerate(self.pyramid, start=1):
+            x = features[level] = stage(x)
+        for level in (4, 5, 6):
+            x = features[level] = F.avg_pool2d(x, 2)
+        return features
+
+    def _decode(self, level: int, first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
+        reduced = self.reduce[str(level)](first)
+        if self.unit_features:
+            first, second = (F.normalize(f, dim=1) * f.shape[1] ** 0.5 for f in (first, second))
+        correlation = local_correlation(first, second, DISPLACEMENTS)
+        return self.decoders[str(level)](torch.cat([correlation, reduced, flow], dim=1))
+
+
+class _Decoder(nn.Module):
+    """The shuffle block decoder: (B, inputs, H, W) -> flow (B, 2, H, W)."""
+
+    def __init__(self, inputs: int, groups: int) -> None:
+        super().__init__()
+        self.expand = _conv(inputs, 96)
+        self.mix = nn.ModuleList(_conv(96, 96, groups=groups) for _ in range(3))
+        self.contract = nn.Sequential(_conv(96, 64), _conv(64, 32), nn.Conv2d(32, 2, 3, padding=1))
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.expand(x.contiguous(memory_format=torch.channels_last))
+        for conv in self.mix:
+            x = F.channel_shuffle(conv(x), self.groups)
+        return self.contract(x)
+
+
+def _conv(inputs: int, outputs: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups), nn.LeakyReLU(0.1, inplace=True)
+    )

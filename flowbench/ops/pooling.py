@@ -1,0 +1,32 @@
+"""Pooling a flow whose truth may be known at some pixels only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowbench.errors import FlowBenchError
+
+PoolingKind = Literal["mean", "extreme"]
+
+
+def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingKind = "mean") -> tuple[Tensor, Tensor]:
+    """flow (B, 2, H, W) and valid (B, H, W) bool -> flow (B, 2, *size) and where a cell holds any valid pixel.
+
+    mean: the mean over a cell's valid pixels. extreme: per component, the largest positive plus the lowest negative value,
+    as FlowNet's code does for sparse truth. Vectors keep their length in pixels; cells without a valid pixel are zero.
+    """
+    # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+    flow = torch.where(valid.unsqueeze(1), flow, 0.0)
+    share = F.adaptive_avg_pool2d(valid.unsqueeze(1).to(flow.dtype), size)
+    known = share > 0
+    if kind == "mean":
+        pooled = F.adaptive_avg_pool2d(flow, size) / torch.where(known, share, 1.0)
+    elif kind == "extreme":
+        pooled = F.adaptive_max_pool2d(flow.clamp(min=0), size) - F.adaptive_max_pool2d((-flow).clamp(min=0), size)
+    else:
+        raise FlowBenchError(f"Unknown pooling '{kind}': choose mean or extreme.")
+    return pooled, known.squeeze(1)
