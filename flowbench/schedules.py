@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import MultiStepLR, OneCycleLR
 
 
 def one_cycle(
@@ -23,3 +25,13 @@ def one_cycle(
         cycle_momentum=False,
         anneal_strategy="linear",
     )
+
+
+def multi_step_epochs(
+    optimizer: torch.optim.Optimizer, *, milestones: Sequence[int], steps_per_epoch: int, gamma: float = 0.5
+) -> MultiStepLR:
+    """For schedules that are published in epochs: the rate is multiplied by gamma as each epoch in `milestones` begins.
+
+    Epochs count from 0 and have steps_per_epoch steps; the scheduler is moved once a step.
+    """
+    return MultiStepLR(optimizer, [epoch * steps_per_epoch for epoch in milestones], gamma)

@@ -5,7 +5,7 @@ from support import golden
 from support.batches import truth_batch
 
 from flowbench.errors import FlowBenchError
-from flowbench.objectives import SequenceLoss
+from flowbench.objectives import MultiLevelLoss, SequenceLoss
 from flowbench.structures import FlowBatch, FlowOutput
 
 HEIGHT, WIDTH = 40, 56
@@ -66,3 +66,102 @@ def test_undefined_truth_at_invalid_pixels_harms_neither_loss_nor_gradient(unkno
 def test_an_output_of_eval_mode_is_an_error_instead_of_a_loss_of_zero():
     with pytest.raises(FlowBenchError, match=r"no predictions .* call model\.train\(\)"):
         SequenceLoss()(FlowOutput(torch.zeros(1, 2, 4, 5)), truth_batch(torch.zeros(1, 2, 4, 5)))
+
+
+FLOWNET = golden.case("flownet_loss")
+PUBLISHED_WEIGHTS = (0.005, 0.01, 0.02, 0.08, 0.32)
+
+
+def flownet_case(dtype: torch.dtype, *, sparse: bool) -> tuple[list[torch.Tensor], FlowBatch]:
+    """Five predictions, finest first, and a truth that is unknown where it is zero."""
+    truth = 5 * golden.drawn("fn_target", (2, 2, 128, 192))
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(192), indexing="ij")
+    hidden = ((x + 2 * y) % 7 >= 4) & torch.tensor(sparse)
+    truth = torch.where(hidden, 0.0, truth).to(dtype)
+    sizes = {level: (2, 2, 128 // 2**level, 192 // 2**level) for level in (2, 3, 4, 5, 6)}
+    predictions = [(2 * golden.drawn(f"fn_pred{level}", size)).to(dtype) for level, size in sizes.items()]
+    return predictions, truth_batch(truth, ~hidden.expand(2, 128, 192))
+
+
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+@pytest.mark.parametrize("truth", ["dense", "sparse"])
+class TestFlowNetLoss:
+    def found(self, truth: str, precision: str, weights, chosen=slice(None), upsampled: bool = False) -> float:
+        dtype = {"f32": torch.float32, "f64": torch.float64}[precision]
+        predictions, batch = flownet_case(dtype, sparse=truth == "sparse")
+        if upsampled:
+            predictions[0] = torch.nn.functional.interpolate(predictions[0], (128, 192), mode="nearest")
+        pooling = "mean" if truth == "dense" else "extreme"
+        loss = MultiLevelLoss(weights=weights, flow_unit=1.0, pooling=pooling)
+        return loss(FlowOutput(predictions[0], predictions[chosen]), batch).item()
+
+    def expected(self, truth: str, precision: str, name: str):
+        tolerance = FLOWNET["tolerance"][f"rel_{precision}"]
+        return pytest.approx(FLOWNET["outputs"][f"{truth}_{precision}"][name], rel=tolerance)
+
+    def test_published_weights(self, truth, precision):
+        expected = self.expected(truth, precision, "multiscaleEPE")
+        assert self.found(truth, precision, PUBLISHED_WEIGHTS) == expected
+
+    def test_other_weights(self, truth, precision):
+        expected = self.expected(truth, precision, "multiscaleEPE_other_weights")
+        assert self.found(truth, precision, (1, 0.5, 0.25, 0.125, 0.0625)) == expected
+
+    def test_one_level(self, truth, precision):
+        expected = self.expected(truth, precision, "single_output")
+        assert self.found(truth, precision, (1,), slice(1)) == expected
+
+    def test_gradients(self, truth, precision):
+        dtype = {"f32": torch.float32, "f64": torch.float64}[precision]
+        predictions, batch = flownet_case(dtype, sparse=truth == "sparse")
+        predictions = [prediction.requires_grad_() for prediction in predictions]
+        pooling = "mean" if truth == "dense" else "extreme"
+        loss = MultiLevelLoss(weights=PUBLISHED_WEIGHTS, flow_unit=1.0, pooling=pooling)
+        loss(FlowOutput(predictions[0], predictions), batch).backward()
+        norms = [prediction.grad.norm().item() for prediction in predictions]
+        expected = FLOWNET["outputs"][f"{truth}_{precision}"]["grad_norms"]
+        assert norms == pytest.approx(expected, rel=max(FLOWNET["tolerance"][f"rel_{precision}"], 1e-7))
+
+
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+def test_sparse_truth_at_full_size(precision):
+    expected = TestFlowNetLoss().expected("sparse", precision, "multiscaleEPE_main_sparse_path")
+    assert TestFlowNetLoss().found("sparse", precision, PUBLISHED_WEIGHTS, upsampled=True) == expected
+
+
+def one_level(**changes) -> float:
+    """Two pairs of four pixels, differences (3, 4) px everywhere but at one pixel without truth."""
+    valid = torch.ones(2, 2, 2, dtype=torch.bool)
+    valid[0, 0, 0] = False
+    truth = torch.zeros(2, 2, 2, 2)
+    truth[0, :, 0, 0] = torch.inf
+    prediction = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(2, 2, 2, 2) / 20
+    output = FlowOutput(prediction, [prediction])
+    return 20 * MultiLevelLoss(**{"weights": [1.0], **changes})(output, truth_batch(truth, valid)).item()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"distance": "l2"}, 7 * 5 / 2),
+        ({"distance": "l1"}, 7 * 7 / 2),
+        ({"distance": "l1", "total": "mean"}, 7 * 7 / 8),
+        ({"distance": "robust"}, 20 * 7 * (7 / 20 + 0.01) ** 0.4 / 2),
+        ({"weights": [3.0]}, 3 * 7 * 5 / 2),
+    ],
+)
+def test_distances_and_totals(changes, expected):
+    assert one_level(**changes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"distance": "l3"}, "'l3': choose one of l2, l1, robust"),
+        ({"total": "average"}, "'average': choose sum or mean"),
+        ({"weights": [1.0, 2.0]}, "2 weights for 1 predictions"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(FlowBenchError, match=message):
+        one_level(**changes)

@@ -83,6 +83,25 @@ def _fastflownet_name(name: str) -> str:
     return re.sub(r"^decoder(\d)\.conv([5-7])\.", lambda m: f"decoders.{m[1]}.contract.{int(m[2]) - 5}.", name)
 
 
+def from_lightflow(state: StateDict) -> StateDict:
+    """McDo's LightFlowPytorch, with or without DataParallel's `module.`."""
+    return {_lightflow_name(name): tensor for name, tensor in _unwrapped(state).items()}
+
+
+def _lightflow_name(name: str) -> str:
+    """Its conv1 to conv6b are our encoder, conv7 to conv11 the decoder, conv12 to conv16 the predictors."""
+    name = re.sub(r"^conv([1-3])\.", lambda m: f"encoder.{int(m[1]) - 1}.0.", name)
+    name = re.sub(r"^conv([4-6])([ab])\.", lambda m: f"encoder.{int(m[1]) - 1}.{'ab'.index(m[2])}.", name)
+    name = re.sub(r"^conv(7|8|9|10|11)\.", lambda m: f"decoder.{int(m[1]) - 7}.", name)
+    return re.sub(r"^conv(1[2-6])\.", lambda m: f"predictors.{int(m[1]) - 12}.", name)
+
+
+def lightflow_width(state: StateDict) -> float | None:
+    """The factor of the channels; None where the keys are not those of a LightFlow."""
+    pointwise = _unwrapped(state).get("conv6b.3.weight")
+    return None if pointwise is None else pointwise.shape[0] / 1024
+
+
 def _unwrapped(state: StateDict) -> StateDict:
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 

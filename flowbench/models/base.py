@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,29 @@ Picture = Tensor | np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
-    """How the weights are moved. `optimizer` and `lr_scheduler` still lack the parameters and the optimiser."""
+    """How the weights are moved. `optimizer` and `lr_scheduler` still lack the parameters and the optimiser.
 
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    undecayed: parameters that the optimiser's weight decay leaves out, by the last part of their names, for instance bias.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter] | list[dict[str, Any]]], torch.optim.Optimizer]
     lr_scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
     freeze_batch_norm: bool = True
+    undecayed: Sequence[str] = ()
+
+    def parameters(self, network: nn.Module) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """What the optimiser takes: all parameters, in two groups where some are not decayed."""
+        if not self.undecayed:
+            return network.parameters()
+        own_names = {parameter: name.rpartition(".")[2] for name, parameter in network.named_parameters()}
+        for name in set(self.undecayed) - set(own_names.values()):
+            raise FlowBenchError(
+                f"schedule.optimisation.undecayed names '{name}', but the network's parameters are called "
+                f"{', '.join(sorted(set(own_names.values())))}: choose from these."
+            )
+        decayed = [parameter for parameter, name in own_names.items() if name not in self.undecayed]
+        undecayed = [parameter for parameter, name in own_names.items() if name in self.undecayed]
+        return [{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}]
 
 
 class FlowModel(pl.LightningModule):
@@ -125,7 +143,7 @@ class FlowModel(pl.LightningModule):
         return self
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.optimisation.optimizer(self.network.parameters())
+        optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
         scheduler = self.optimisation.lr_scheduler(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -87,10 +87,16 @@ class FastFlowNet(nn.Module):
 
     def _decode(self, level: int, first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
         reduced = self.reduce[str(level)](first)
-        if self.unit_features:
-            first, second = (F.normalize(f, dim=1) * f.shape[1] ** 0.5 for f in (first, second))
-        correlation = local_correlation(first, second, DISPLACEMENTS)
+        correlation = self.correlation(first, second)
         return self.decoders[str(level)](torch.cat([correlation, reduced, flow], dim=1))
+
+    def correlation(self, features1: Tensor, features2: Tensor) -> Tensor:
+        """(B, C, h, w) twice -> (B, 53, h, w)."""
+        if self.unit_features:
+            # The mean over the channels becomes the cosine of the angle.
+            scale = features1.shape[1] ** 0.5
+            features1, features2 = (scale * F.normalize(features, dim=1) for features in (features1, features2))
+        return local_correlation(features1, features2, DISPLACEMENTS)
 
 
 class _Decoder(nn.Module):

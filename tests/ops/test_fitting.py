@@ -3,7 +3,7 @@ import torch
 from support import golden
 
 from flowbench.errors import FlowBenchError
-from flowbench.ops.fitting import Padding
+from flowbench.ops.fitting import Padding, Resizing
 
 CASE = golden.case("util_padder")
 
@@ -39,3 +39,22 @@ def test_a_picture_below_the_minimum_is_refused(height, width):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(FlowBenchError, match="'chairs': choose sintel or kitti"):
         Padding(mode="chairs")
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 128), (65, 64), (436, 1024), (10, 1)])
+def test_resizing_enlarges_to_the_next_multiples(height, width):
+    fitted = Resizing().fit(torch.zeros(1, 3, height, width))
+    assert list(fitted.shape[-2:]) == [-(-height // 64) * 64, -(-width // 64) * 64]
+
+
+def test_resizing_leaves_alone_what_fits():
+    image = torch.rand(1, 3, 64, 128)
+    assert Resizing().fit(image) is image
+    assert torch.equal(Resizing().restore(image[:, :2], 64, 128), image[:, :2])
+
+
+def test_a_restored_flow_is_in_the_pictures_own_pixels():
+    """A pan by (6, -4) px of 48x32 is one by (8, -8) px of 64x64."""
+    flow = torch.tensor([8.0, -8.0]).view(1, 2, 1, 1).expand(1, 2, 64, 64)
+    restored = Resizing().restore(flow, 32, 48)
+    torch.testing.assert_close(restored, torch.tensor([6.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, 32, 48))

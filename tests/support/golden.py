@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,23 @@ def image(name: str, dtype: torch.dtype, folder: Path = GOLDEN) -> Tensor:
 
 
 def official_state(model: str) -> dict[str, Tensor]:
-    """The state dict of an official checkpoint: each tensor drawn from a generator seeded by its own name."""
+    """The state dict of an official checkpoint: each tensor drawn from a generator seeded by its own name.
+
+    The names are as the official files have them, with or without `module.`; the figures are checked against their hash.
+    """
     described = json.loads((GOLDEN / "models" / f"{model}.json").read_text())
+    scales = described["fill_scales"]
     state = {
-        name: torch.zeros(shape, dtype=torch.int64) if dtype == "int64" else torch.from_numpy(_filled(name, shape))
+        name: torch.zeros(shape, dtype=torch.int64)
+        if dtype == "int64"
+        else torch.from_numpy(_filled(name, shape, scales))
         for name, shape, dtype, _ in described["state_dict"]
     }
+    full_names = {_bare(name): name for name in state}
     for names in described["aliases"]:
-        value = state[f"module.{sorted(names)[-1]}"]
-        state |= {f"module.{name}": value for name in names}
+        value = state[full_names[max(names)]]
+        state |= {full_names[name]: value for name in names}
+    assert _fingerprint(state) == described["fill_sha256"], model
     return state
 
 
@@ -61,8 +71,22 @@ def _generator(name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
 
 
-def _filled(name: str, shape: list[int]) -> np.ndarray:
-    name = name.removeprefix("module.")
+def _bare(name: str) -> str:
+    return name.removeprefix("module.")
+
+
+def _fingerprint(state: dict[str, Tensor]) -> str:
+    digests = {_bare(name): hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in state.items()}
+    return hashlib.sha256("".join(digests[name] for name in sorted(digests)).encode()).hexdigest()
+
+
+def _scale(name: str, scales: dict[str, float]) -> float:
+    """The product of the factors given for this tensor or for a module that it lies in."""
+    return math.prod(factor for part, factor in scales.items() if name == part or name.startswith(f"{part}."))
+
+
+def _filled(name: str, shape: list[int], scales: dict[str, float]) -> np.ndarray:
+    name = _bare(name)
     generator = _generator(name)
     if name.endswith("running_var"):
         values = 0.5 + generator.random(shape)
@@ -76,4 +100,4 @@ def _filled(name: str, shape: list[int]) -> np.ndarray:
         values = 1 + 0.1 * generator.standard_normal(shape)
     else:
         values = generator.standard_normal(shape) * np.sqrt(1.0 / np.prod(shape[1:]))
-    return values.astype(np.float32)
+    return (values * _scale(name, scales)).astype(np.float32)

@@ -1,0 +1,25 @@
+"""LightFlow in all its widths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from flowbench.checkpoints.official import from_lightflow, lightflow_width
+from flowbench.models.base import FlowModel
+
+NAMES = {1.0: "lightflow", 0.75: "lightflow_075", 0.5: "lightflow_05"}
+
+
+class LightFlowModel(FlowModel):
+    @staticmethod
+    def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return from_lightflow(state)
+
+    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        """The public code activates its predictions; how wide the network is, the shapes tell."""
+        width = lightflow_width(state)
+        if width is None:
+            return {}
+        return {"name": NAMES.get(width, self.name), "network": {"width": width, "predictor_activation": True}}
