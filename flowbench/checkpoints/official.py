@@ -69,11 +69,17 @@ def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
 
 
 def from_fastflownet(state: StateDict) -> StateDict:
-    """ltkong218's FastFlowNet (fastflownet_ft_mix.pth, ...), with or without DataParallel's `module.`."""
-    return {_fastflownet_name(name): tensor for name, tensor in _unwrapped(state).items()}
+    """ltkong218's FastFlowNet (fastflownet_ft_mix.pth, ...), with or without DataParallel's `module.`.
+
+    Theirs sees BGR; ours sees RGB, and the first convolution's weights are turned round.
+    """
+    state = _unwrapped(state)
+    if (first := state.get("pconv1_1.0.weight")) is not None:
+        state["pconv1_1.0.weight"] = first.flip(1)
+    return {fastflownet_name(name): tensor for name, tensor in state.items()}
 
 
-def _fastflownet_name(name: str) -> str:
+def fastflownet_name(name: str) -> str:
     """`pconv2_3.` is our `pyramid.1.2.`; a decoder's conv1 to conv7 are our expand, mix and contract."""
     name = re.sub(r"^pconv(\d)_(\d)\.", lambda m: f"pyramid.{int(m[1]) - 1}.{int(m[2]) - 1}.", name)
     name = re.sub(r"^rconv(\d)\.", r"reduce.\1.", name)

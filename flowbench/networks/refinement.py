@@ -75,7 +75,7 @@ class RefinementNetwork(nn.Module):
     def encode(self, image1: Tensor, image2: Tensor) -> tuple[Correlation, Tensor, Tensor]:
         """The correlation, what the context encoder gives (B, C, H/8, W/8), and the coordinates of no motion."""
         images = (2 * torch.cat([image1, image2]) - 1).contiguous(memory_format=torch.channels_last)
-        features1, features2 = self.fnet(images).chunk(2)
+        features1, features2 = self.fnet(images).tensor_split(2)
         correlation = build_correlation(
             features1, features2, levels=self.levels, radius=self.radius, kind=self.correlation
         )

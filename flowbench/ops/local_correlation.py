@@ -32,12 +32,24 @@ def local_correlation(features1: Tensor, features2: Tensor, displacements: Displ
     """
     with full_precision(features1.device):
         features1, features2 = _prepared(features1), _prepared(features2)
-        return _LocalCorrelation.apply(features1 / features1.shape[1], features2, tuple(displacements))
+        correlation = _products_by_row if torch.compiler.is_exporting() else _LocalCorrelation.apply
+        return correlation(features1 / features1.shape[1], features2, tuple(displacements))
 
 
 def _prepared(features: Tensor) -> Tensor:
     """Products of maps in two layouts would be several times slower."""
     return at_least_float32(features).contiguous(memory_format=torch.channels_last)
+
+
+def _products_by_row(features1: Tensor, features2: Tensor, displacements: Displacements) -> Tensor:
+    """The same in few operations on large tensors: an exporter's time goes with their number."""
+    shifted = _Shifted(features2, displacements)
+    steps = range(-shifted.border, shifted.border + 1)
+    neighbours = torch.stack([shifted.along_x(dx) for dx in steps], dim=2)
+    features1 = features1.unsqueeze(2)
+    rows = [(features1 * shifted.along_y(dy, neighbours)).sum(dim=1) for dy in steps]
+    wanted = [(dy + shifted.border) * len(steps) + dx + shifted.border for dy, dx in displacements]
+    return torch.cat(rows, dim=1)[:, wanted]
 
 
 class _LocalCorrelation(torch.autograd.Function):
@@ -48,7 +60,13 @@ class _LocalCorrelation(torch.autograd.Function):
         ctx.save_for_backward(features1, features2)
         ctx.displacements = displacements
         shifted = _Shifted(features2, displacements)
-        return torch.stack([(features1 * shifted[step]).sum(dim=1) for step in displacements], dim=1)
+        batch, _, height, width = features1.shape
+        sums = features1.new_empty(batch, len(displacements), height, width)
+        products = torch.empty_like(features1)
+        for index, step in enumerate(displacements):
+            torch.mul(features1, shifted[step], out=products)
+            torch.sum(products, dim=1, out=sums[:, index])
+        return sums
 
     @staticmethod
     @once_differentiable
@@ -79,6 +97,12 @@ class _Shifted:
     def __getitem__(self, step: tuple[int, int]) -> Tensor:
         top, left = self.border + step[0], self.border + step[1]
         return self.padded[:, :, top : top + self.height, left : left + self.width]
+
+    def along_x(self, dx: int) -> Tensor:
+        return self.padded.narrow(-1, self.border + dx, self.width)
+
+    def along_y(self, dy: int, padded: Tensor) -> Tensor:
+        return padded.narrow(-2, self.border + dy, self.height)
 
     def centre(self) -> Tensor:
         return self[0, 0]
