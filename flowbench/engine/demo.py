@@ -51,13 +51,10 @@ def demo(config: DictConfig) -> DemoResult:
 
 
 def _train(config: DictConfig, folder: Path, console: Console) -> tuple[Path, float]:
-    """One stage after the other, each from the best weights of the one before."""
-    started, initial = time.monotonic(), []
-    for stage in config.stages:
-        _run(console, "train.py", folder / stage, f"experiment={stage}", *initial)
-        checkpoint = folder / stage / BEST
-        initial = [f"init='{checkpoint}'"]
-    return checkpoint, time.monotonic() - started
+    """The best checkpoint, and how many seconds it took."""
+    started = time.monotonic()
+    _run(console, "train.py", folder / "training", f"experiment={config.experiment}")
+    return folder / "training" / BEST, time.monotonic() - started
 
 
 def _run(console: Console, program: str, folder: Path, *words: str) -> None:

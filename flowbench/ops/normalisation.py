@@ -13,7 +13,13 @@ _EPSILON = 1e-5
 
 def instance_norm(x: Tensor) -> Tensor:
     """(B, C, H, W) with mean 0 and variance 1 over each channel's pixels; no parameters, no running statistics."""
-    return _InstanceNorm.apply(x)
+    return _normalised(x)[0] if torch.compiler.is_exporting() else _InstanceNorm.apply(x)
+
+
+def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised x, and the mean and the reciprocal deviation that it was normalised with, (B, C) each."""
+    batch, channels, height, width = x.shape
+    return torch.native_group_norm(x, None, None, batch, channels, height * width, channels, _EPSILON)
 
 
 class _InstanceNorm(torch.autograd.Function):
@@ -24,8 +30,7 @@ class _InstanceNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        y, mean, rstd = torch.native_group_norm(x, None, None, batch, channels, height * width, channels, _EPSILON)
+        y, mean, rstd = _normalised(x)
         # The input rather than the result, which an in-place activation is free to overwrite.
         ctx.save_for_backward(x, mean[:, :, None, None], rstd[:, :, None, None])
         return y

@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 def full_precision(device: torch.device) -> AbstractContextManager:
-    """No autocasting; the meta device, on which shapes alone are computed, knows none."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    """No autocasting; the meta device, on which shapes alone are computed, knows none, nor does an exported network."""
+    without_autocast = device.type == "meta" or torch.compiler.is_exporting()
+    return nullcontext() if without_autocast else torch.autocast(device.type, enabled=False)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
