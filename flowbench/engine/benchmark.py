@@ -24,7 +24,9 @@ from flowbench.engine.models import build_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
+from flowbench.networks.fastflownet import DISPLACEMENTS
 from flowbench.ops.correlation import build_correlation
+from flowbench.ops.local_correlation import local_correlation, square_displacements
 from flowbench.ops.sampling import coordinate_grid, sample_bilinear
 from flowbench.report.table import columns_table, print_table
 from flowbench.structures import FlowBatch
@@ -34,7 +36,13 @@ Row = dict[str, Any]
 
 def benchmark(config: DictConfig) -> list[Row]:
     """Measures config.subject and writes benchmark.csv and benchmark.json into the run's folder."""
-    subjects = {"model": model_rows, "train": train_rows, "lookup": lookup_rows, "data": data_rows}
+    subjects = {
+        "model": model_rows,
+        "train": train_rows,
+        "lookup": lookup_rows,
+        "local": local_rows,
+        "data": data_rows,
+    }
     if config.subject not in subjects:
         raise FlowBenchError(f"Unknown subject '{config.subject}': choose {', '.join(subjects)}.")
     torch.manual_seed(0)
@@ -199,6 +207,33 @@ def _grid_sample_lookup(features1: torch.Tensor, features2: torch.Tensor) -> Cal
         return torch.stack(sampled, dim=1).view(batch, height, width, -1).permute(0, 3, 1, 2)
 
     return lookup
+
+
+def local_rows(config: DictConfig) -> list[Row]:
+    """FastFlowNet's local correlation at 1/4 resolution: its 53 displacements alone, against all 81 and a selection."""
+    device = chosen_device(config.device)
+    height, width = (side // 4 for side in config.size)
+    features = torch.randn(2, config.batch_size, 32, height, width, device=device, requires_grad=True)
+    all_displacements = square_displacements(4)
+    chosen = torch.tensor([all_displacements.index(step) for step in DISPLACEMENTS], device=device)
+    variants = {
+        "53": lambda: local_correlation(features[0], features[1], DISPLACEMENTS),
+        "81, then 53 of them": lambda: local_correlation(features[0], features[1], all_displacements)[:, chosen],
+    }
+    reference = variants["81, then 53 of them"]()
+    rows = []
+    for name, correlate in variants.items():
+        row = {
+            "displacements": name,
+            "size": f"{height}x{width}",
+            "largest difference": (correlate() - reference).abs().max().item(),
+        }
+        calls = {"forward": torch.no_grad()(correlate), "and backward": lambda call=correlate: call().sum().backward()}
+        for mode, call in calls.items():
+            times = time_calls(call, device, warm_up=config.warm_up, repeats=config.repeats)
+            row[f"{mode}, median (ms)"] = 1e3 * times.median
+        rows.append(row)
+    return rows
 
 
 def data_rows(config: DictConfig) -> list[Row]:

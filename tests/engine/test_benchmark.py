@@ -57,6 +57,13 @@ def test_lookups(tmp_path):
     assert all(row["median (ms)"] > 0 for row in found)
 
 
+def test_local_correlation(tmp_path):
+    found = measured(tmp_path, "subject=local", "size=[64,96]", "repeats=2", "warm_up=1")
+    assert [row["displacements"] for row in found] == ["53", "81, then 53 of them"]
+    assert all(row["largest difference"] == 0 for row in found)
+    assert all(row["and backward, median (ms)"] > row["forward, median (ms)"] > 0 for row in found)
+
+
 def test_data(tmp_path):
     (row,) = measured(tmp_path, "subject=data", "data.scenes.size=[64,64]", "seconds=1")
     assert row["size"] == "64x64"
