@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
-from flowbench.ops.pooling import PoolingKind, pool_flow
+from flowbench.ops.pooling import POOLINGS, PoolingKind, pool_flow
 from flowbench.structures import FlowBatch, FlowOutput
 
 
@@ -58,6 +58,8 @@ class MultiLevelLoss:
     def __post_init__(self) -> None:
         if self.distance not in _DISTANCES:
             raise FlowBenchError(f"Unknown distance '{self.distance}': choose one of {', '.join(_DISTANCES)}.")
+        if self.pooling not in POOLINGS:
+            raise FlowBenchError(f"Unknown pooling '{self.pooling}': choose one of {', '.join(POOLINGS)}.")
         if self.total not in ("sum", "mean"):
             raise FlowBenchError(f"Unknown total '{self.total}': choose sum or mean.")
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowbench.errors import FlowBenchError
+
 
 @dataclass(frozen=True)
 class FlowSample:
@@ -59,6 +61,13 @@ class FlowBatch:
     @classmethod
     def collate(cls, samples: Sequence[FlowSample]) -> FlowBatch:
         """Stacks samples of one size; `occluded` is kept only where every sample has it."""
+        sizes = sorted({sample.flow.shape[:2] for sample in samples})
+        if len(sizes) > 1:
+            found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
+            raise FlowBenchError(
+                f"The samples of a batch differ in size ({found}, height x width): set schedule.crop for training, "
+                "++data.eval_batch_size=1 for evaluation."
+            )
         occluded = [sample.occluded for sample in samples]
         return cls(
             image1=_images([sample.image1 for sample in samples]),

@@ -32,6 +32,8 @@ def built(config):
 
 def test_no_recipe_is_left_out():
     written = {name for name in GROUPS["recipe"] if name.startswith(("fastflownet", "lightflow"))}
+    # Those of the built-in scenes are ours.
+    written = {name for name in written if not name.endswith("_synthetic")}
     assert written == {*FASTFLOWNET, *(f"{model}_chairs" for model in LIGHTFLOW)}
 
 
@@ -50,8 +52,8 @@ def test_a_recipe_of_fastflownet_is_what_was_published(recipe):
 @pytest.mark.parametrize("recipe", [*FASTFLOWNET, "lightflow_chairs"])
 def test_a_recipe_leaves_no_part_of_the_loss_to_the_model(recipe):
     written = OmegaConf.load(config_folder() / "recipe" / f"{recipe}.yaml").model
-    assert set(written.objective) == {"weights", "flow_unit", "distance", "total", "pooling"}
-    assert NETWORK[recipe.split("_")[0]] in written.network
+    assert set(written.objective) == {"weights", "distance", "total", "pooling"}
+    assert set(written.network) == {NETWORK[recipe.split("_")[0]], "flow_unit"}
 
 
 @pytest.mark.parametrize("name", LIGHTFLOW)

@@ -24,8 +24,8 @@ class RandomCrop:
         crop_height, crop_width = self.size
         if crop_height > height or crop_width > width:
             raise FlowBenchError(
-                f"The crop of {crop_height}x{crop_width} (height x width) is larger than sample {sample.key}, which is "
-                f"{height}x{width}: make schedule.crop smaller."
+                f"The crop of {crop_height}x{crop_width} (height x width) is larger than sample {sample.key}, which "
+                f"after data.augmentations is {height}x{width}: make schedule.crop smaller."
             )
         top = generator.integers(0, height - crop_height + 1)
         left = generator.integers(0, width - crop_width + 1)

@@ -36,8 +36,17 @@ class RandomTranslate:
 
     max: int | Sequence[int]
 
+    def __post_init__(self) -> None:
+        if len(self._limits()) != 2 or not all(isinstance(limit, int) and limit >= 0 for limit in self._limits()):
+            raise FlowBenchError(
+                f"RandomTranslate's max is {self.max}: give whole pixels, one or [vertical, horizontal]."
+            )
+
+    def _limits(self) -> Sequence[int]:
+        return self.max if isinstance(self.max, Sequence) else (self.max, self.max)
+
     def __call__(self, sample: FlowSample, generator: np.random.Generator) -> FlowSample:
-        down, right = (self.max, self.max) if isinstance(self.max, int) else self.max
+        down, right = self._limits()
         tw = generator.integers(-right, right + 1)
         th = generator.integers(-down, down + 1)
         return translate(sample, int(tw), int(th))

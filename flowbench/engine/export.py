@@ -49,6 +49,8 @@ def export(config: DictConfig) -> ExportResult:
         raise FlowBenchError(f"Unknown format '{config.format}': choose one of {', '.join(FORMATS)}.")
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add +ckpt=<file>.")
+    if not isinstance(config.dynamic, bool):
+        raise FlowBenchError(f"dynamic={config.dynamic}: choose true or false.")
     form = FORMATS[config.format]
     form.check_installed()
     model, _ = load_model(config.ckpt, config.get("model"))
@@ -79,7 +81,7 @@ def export_model(model: FlowModel, form: Format, file: Path, size: tuple[int, in
             raise FlowBenchError(
                 f"PyTorch could not export {model.name} ({_first_line(error)}): debug=true shows more."
             ) from error
-        return _compared(network, form, aside, _compared_sizes(size) if dynamic else [(1, *size)])
+        return _compared(network, form, aside, _compared_sizes(size, form) if dynamic else [(1, *size)])
 
 
 def check_exportable(model: FlowModel, format_name: str, dynamic: bool) -> None:
@@ -117,10 +119,10 @@ def _traced(network: nn.Module, stride: int, size: tuple[int, int], *, dynamic: 
     return torch.export.export(network, _pair(2, *size), dynamic_shapes=(axes, axes))
 
 
-def _compared_sizes(size: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """Batch, height and width: other sizes than the traced one, for networks of any stride."""
+def _compared_sizes(size: tuple[int, int], form: Format) -> list[tuple[int, int, int]]:
+    """Batch, height and width: the smallest, and two others than the traced one, for networks of any stride."""
     height, width = size
-    return [(1, height + 64, width), (2, height, width + 128), (1, height + 128, width + 64)]
+    return [(1, form.smallest, form.smallest), (2, height, width + 128), (1, height + 128, width + 64)]
 
 
 def _compared(network: nn.Module, form: Format, file: Path, sizes: list[tuple[int, int, int]]) -> list[Row]:
@@ -157,11 +159,10 @@ def _pair(batch: int, height: int, width: int, motion: tuple[int, int] = (2, 3))
 def _checked_size(size: ListConfig, stride: int, dynamic: bool) -> tuple[int, int]:
     # An example of one stride would be taken for a property of the network.
     smallest = max(SMALLEST, 2 * stride) if dynamic else SMALLEST
-    fits = len(size) == 2 and all(isinstance(side, int) and side % stride == 0 and side >= smallest for side in size)
+    is_pair = isinstance(size, ListConfig) and len(size) == 2
+    fits = is_pair and all(isinstance(side, int) and side % stride == 0 and side >= smallest for side in size)
     if not fits:
-        raise FlowBenchError(
-            f"size={list(size)}: give height and width as multiples of {stride}, at least {smallest} each."
-        )
+        raise FlowBenchError(f"size={size}: give height and width as multiples of {stride}, at least {smallest} each.")
     return size[0], size[1]
 
 
@@ -186,7 +187,7 @@ def _description(
             }
         },
         "multiple": model.network.stride,
-        "smallest side": SMALLEST,
+        "smallest side": form.smallest,
         "fitting": str(model.fitting),
         "torch": torch.__version__,
     }

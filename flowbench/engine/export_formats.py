@@ -22,10 +22,12 @@ INPUTS, OUTPUT = ("image1", "image2"), "flow"
 
 
 class Format(ABC):
-    """suffix: of the files. runtime: what runs them in the comparison with PyTorch. packages: what both need."""
+    """suffix: of the files. runtime: what runs them in the comparison with PyTorch. packages: what both need. smallest: side
+    that a file for any size takes, px."""
 
     suffix: str
     runtime: str
+    smallest: int = 64
     packages: tuple[str, ...] = ()
 
     def check_installed(self) -> None:
@@ -75,6 +77,8 @@ class Onnx(Format):
 class TorchExport(Format):
     suffix = ".pt2"
     runtime = "torch.export"
+    # A feature map of one pixel is guarded against, where the trace saw several.
+    smallest = 128
 
     def write(self, program: ExportedProgram, path: Path) -> None:
         torch.export.save(program, path)

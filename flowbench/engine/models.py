@@ -75,6 +75,24 @@ def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
     return build_model(OmegaConf.merge(config, changes)) if changes else model
 
 
+def start_from(model: FlowModel, checkpoint: str | Path) -> None:
+    """Copies a checkpoint's weights, ours or official, into a model that keeps its own settings."""
+    contents = read_checkpoint(checkpoint)
+    if is_ours(contents):
+        trained_with = contents[SETTINGS]["model"].get("network", {})
+    else:
+        trained_with = model.official_changes(_state_dict(contents)).get("network", {})
+    own = model.settings["model"]["network"]
+    for name in model.weights_depend_on:
+        if name in trained_with and trained_with[name] != own[name]:
+            needed = f"model.network.{name}={str(trained_with[name]).lower()}"
+            raise FlowBenchError(
+                f"The weights in '{checkpoint}' need {needed}, but the model has {str(own[name]).lower()}: add {needed}, or "
+                "start from other weights."
+            )
+    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+
+
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
     """The network's state dict from the contents of our checkpoint or of an official one."""
     if is_ours(contents):

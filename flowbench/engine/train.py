@@ -13,12 +13,12 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from flowbench.checkpoints.files import AtomicCheckpointIO
-from flowbench.checkpoints.read import load_weights, read_checkpoint
+from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
-from flowbench.engine.models import build_model, network_weights
+from flowbench.engine.models import build_model, start_from
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.run_folder import BEST, LAST, record, refuse_used, resumed_config
 from flowbench.errors import FlowBenchError
@@ -55,7 +55,7 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     data = training_data(config)
     model.settings["data"] = resolved(config.data)
     if config.init and not resuming:
-        load_weights(model.network, network_weights(model, read_checkpoint(config.init)), source=config.init)
+        start_from(model, config.init)
     if is_first_process() and not resuming:
         record(folder, config, data.counts())
     metrics = CSVMetrics(folder / "metrics.csv")

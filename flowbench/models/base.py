@@ -65,6 +65,10 @@ class FlowModel(pl.LightningModule):
         fitting: Fitting,
     ) -> None:
         super().__init__()
+        if fitting.multiple < 1 or fitting.multiple % network.stride:
+            raise FlowBenchError(
+                f"model.fitting.multiple={fitting.multiple}: {name} takes pictures in multiples of {network.stride}."
+            )
         self.name = name
         self.network = network
         self.objective = objective
@@ -79,6 +83,9 @@ class FlowModel(pl.LightningModule):
         # Whether a test starts each pair of a sequence from the one before.
         self.warm_start = False
         self._tested: WarmStart | None = None
+
+    # Network settings that weights are bound to though their shapes may not tell.
+    weights_depend_on: tuple[str, ...] = ()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings

@@ -11,6 +11,8 @@ from flowbench.models.base import FlowModel
 
 
 class FastFlowNetModel(FlowModel):
+    weights_depend_on = ("unit_features", "flow_unit")
+
     @staticmethod
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_fastflownet(state)

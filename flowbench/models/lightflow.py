@@ -13,6 +13,8 @@ NAMES = {1.0: "lightflow", 0.75: "lightflow_075", 0.5: "lightflow_05"}
 
 
 class LightFlowModel(FlowModel):
+    weights_depend_on = ("width", "predictor_activation", "flow_unit")
+
     @staticmethod
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_lightflow(state)

@@ -12,6 +12,10 @@ from flowbench.errors import FlowBenchError
 
 
 class Fitting(Protocol):
+    """multiple: sides of fitted pictures are multiples of it."""
+
+    multiple: int
+
     def fit(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> a picture of a size that the network takes."""
         ...

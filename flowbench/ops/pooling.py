@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flowbench.errors import FlowBenchError
-
 PoolingKind = Literal["mean", "extreme"]
+POOLINGS = ("mean", "extreme")
 
 
 def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingKind = "mean") -> tuple[Tensor, Tensor]:
@@ -25,8 +24,6 @@ def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingK
     known = share > 0
     if kind == "mean":
         pooled = F.adaptive_avg_pool2d(flow, size) / torch.where(known, share, 1.0)
-    elif kind == "extreme":
-        pooled = F.adaptive_max_pool2d(flow.clamp(min=0), size) - F.adaptive_max_pool2d((-flow).clamp(min=0), size)
     else:
-        raise FlowBenchError(f"Unknown pooling '{kind}': choose mean or extreme.")
+        pooled = F.adaptive_max_pool2d(flow.clamp(min=0), size) - F.adaptive_max_pool2d((-flow).clamp(min=0), size)
     return pooled, known.squeeze(1)

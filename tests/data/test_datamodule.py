@@ -116,3 +116,9 @@ def test_a_crop_that_does_not_fit_shows_before_the_first_step():
 
 def test_counts_leave_out_what_is_missing():
     assert data_of().counts() == {"train": 7, "val": 5}
+
+
+def test_samples_of_different_sizes_are_no_batch():
+    samples = [addressed_sample(0), addressed_sample(1, height=18)]
+    with pytest.raises(FlowBenchError, match=r"differ in size \(18x30 and 20x30.*set schedule\.crop"):
+        FlowBatch.collate(samples)

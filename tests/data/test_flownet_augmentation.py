@@ -293,3 +293,9 @@ def test_an_unknown_option_names_the_known_ones(option, choices):
 def test_a_translation_beyond_the_sample_names_it():
     with pytest.raises(FlowBenchError, match=r"\(30, 2\) px leaves nothing of sample addressed/4, which is 20x30"):
         translate(addressed_sample(4), 30, 2)
+
+
+@pytest.mark.parametrize("given", [-1, 2.5, (1, 2, 3), (1, -2)])
+def test_limits_of_a_translation_that_make_no_sense_are_refused(given):
+    with pytest.raises(FlowBenchError, match=r"RandomTranslate's max is .*: give whole pixels"):
+        RandomTranslate(given)

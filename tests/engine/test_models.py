@@ -1,11 +1,14 @@
+import pytest
 import torch
 from omegaconf import OmegaConf
+from support import golden
 from support.checkpoints import save_ours
 
 from flowbench import deq
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.model_config import model_config
-from flowbench.engine.models import build_model, load_model
+from flowbench.engine.models import build_model, load_model, start_from
+from flowbench.errors import FlowBenchError
 
 
 def test_a_part_of_another_kind_takes_the_place_of_the_remembered_one(tmp_path):
@@ -28,3 +31,37 @@ def test_every_part_of_an_accumulated_step_draws_its_own():
         drawn.append(torch.rand(1).item())
     assert drawn[0] != drawn[1]
     assert drawn[:2] == drawn[2:]
+
+
+def official(tmp_path, weights):
+    path = tmp_path / "official.pth"
+    torch.save(golden.official_state(weights), path)
+    return path
+
+
+OURS, FASTFLOWNET, LIGHTFLOW = "ours", "fastflownet_v2", "lightflow_w1"
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "needed", "own"),
+    [
+        ("fastflownet", FASTFLOWNET, "unit_features=false", "true"),
+        ("fastflownet", OURS, "unit_features=false", "true"),
+        ("lightflow", LIGHTFLOW, "predictor_activation=true", "false"),
+        ("lightflow_05", LIGHTFLOW, "width=1.0", "0.5"),
+    ],
+)
+def test_training_starts_only_from_weights_of_the_same_network(name, weights, needed, own, tmp_path):
+    if weights == OURS:
+        path = save_ours(build_model(model_config(name, [f"network.{needed}"])), tmp_path / "ours.ckpt")
+    else:
+        path = official(tmp_path, weights)
+    with pytest.raises(FlowBenchError, match=rf"need model\.network\.{needed}, but the model has {own}: add"):
+        start_from(build_model(model_config(name)), path)
+
+
+def test_training_starts_from_official_weights(tmp_path):
+    model = build_model(model_config("fastflownet", ["network.unit_features=false"]))
+    start_from(model, official(tmp_path, FASTFLOWNET))
+    given = golden.official_state(FASTFLOWNET)["up3.weight"]
+    assert torch.equal(model.network.up["3"].weight, given)

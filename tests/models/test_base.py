@@ -5,6 +5,7 @@ from support.batches import shifted_noise
 from support.models import short_model
 from torch import nn
 
+import flowbench
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
 from flowbench.objectives import SequenceLoss
@@ -157,3 +158,9 @@ def test_test_figures_are_those_of_the_flow():
     model.on_test_epoch_end()
     assert model.test_figures["epe"] == 5.0
     assert (model.test_figures["3px"], model.test_figures["5px"]) == (100.0, 0.0)
+
+
+@pytest.mark.parametrize("multiple", [0, -64, 32, 96])
+def test_a_fitting_that_the_network_cannot_take_is_refused(multiple):
+    with pytest.raises(FlowBenchError, match=rf"multiple={multiple}: fastflownet takes pictures in multiples of 64"):
+        flowbench.load("fastflownet", overrides=[f"fitting.multiple={multiple}"])

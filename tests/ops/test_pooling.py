@@ -1,8 +1,6 @@
-import pytest
 import torch
 import torch.nn.functional as F
 
-from flowbench.errors import FlowBenchError
 from flowbench.ops.pooling import pool_flow
 
 SIZE = (3, 4)
@@ -30,8 +28,3 @@ def test_extremes():
     flow = torch.tensor([[[[1.0, 3.0], [-2.0, 0.0]], [[-1.0, -4.0], [0.0, -2.0]]]])
     pooled, _ = pool_flow(flow, torch.ones(1, 2, 2, dtype=torch.bool), (1, 1), "extreme")
     assert pooled.flatten().tolist() == [1.0, -4.0]
-
-
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(FlowBenchError, match="'median': choose mean or extreme"):
-        pool_flow(torch.zeros(1, 2, 4, 4), torch.ones(1, 4, 4, dtype=torch.bool), (1, 1), "median")
