@@ -28,13 +28,21 @@ class LightFlow(nn.Module):
 
     width: factor of the channels; the paper has 1.0, 0.75 and 0.5. predictor_activation: whether the predictions, too, go
     through batch norm and leaky ReLU, as in the public code (McDo/LightFlowPytorch), which shrinks negative flow tenfold.
-    With it there are 2,540,390, 1,442,690 and 653,406 parameters, as published; without it 20 fewer. Batch norm needs two
-    values a channel: in train mode a single pair must have more than 64 x 64 pixels.
+    With it there are 2,540,390, 1,442,690 and 653,406 parameters, as published; without it 20 fewer. batch_norm_momentum: the
+    share of the newest batch in the statistics that estimates are made with. Batch norm needs two values a channel: in train
+    mode a single pair must have more than 64 x 64 pixels.
     """
 
     stride = 64
 
-    def __init__(self, *, width: float = 1.0, predictor_activation: bool = False, flow_unit: float = 20.0) -> None:
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        predictor_activation: bool = False,
+        flow_unit: float = 20.0,
+        batch_norm_momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         self.flow_unit = flow_unit
         self.register_buffer("mean", torch.tensor(MEAN * 2).view(1, 6, 1, 1), persistent=False)
@@ -52,6 +60,8 @@ class LightFlow(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, a=SLOPE)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.momentum = batch_norm_momentum
 
     def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
         self._check_batch(image1)
