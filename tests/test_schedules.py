@@ -37,6 +37,7 @@ def weight() -> nn.Parameter:
 
 def model_of(network: nn.Module, schedule: str, *overrides: str) -> FlowModel:
     """A model that is to be trained as a schedule of conf/ says."""
+    network.stride = Padding().multiple
     model = FlowModel(name="small", network=network, objective=SequenceLoss(), fitting=Padding())
     model.optimisation = build(composed("train", f"schedule={schedule}", *overrides).schedule.optimisation)
     return model

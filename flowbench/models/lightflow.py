@@ -20,8 +20,9 @@ class LightFlowModel(FlowModel):
         return from_lightflow(state)
 
     def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
-        """The public code activates its predictions; how wide the network is, the shapes tell."""
+        """The public code activates its predictions, for batches of 128; how wide the network is, the shapes tell."""
         width = lightflow_width(state)
         if width is None:
             return {}
-        return {"name": NAMES.get(width, self.name), "network": {"width": width, "predictor_activation": True}}
+        network = {"width": width, "predictor_activation": True, "batch_norm_momentum": 0.1}
+        return {"name": NAMES.get(width, self.name), "network": network}

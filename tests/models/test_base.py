@@ -5,11 +5,11 @@ from support.batches import shifted_noise
 from support.models import short_model
 from torch import nn
 
-import flowbench
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
+from flowbench.networks.fastflownet import FastFlowNet
 from flowbench.objectives import SequenceLoss
-from flowbench.ops.fitting import Padding
+from flowbench.ops.fitting import Padding, Resizing
 from flowbench.structures import FlowBatch, FlowOutput
 
 
@@ -163,4 +163,4 @@ def test_test_figures_are_those_of_the_flow():
 @pytest.mark.parametrize("multiple", [0, -64, 32, 96])
 def test_a_fitting_that_the_network_cannot_take_is_refused(multiple):
     with pytest.raises(FlowBenchError, match=rf"multiple={multiple}: fastflownet takes pictures in multiples of 64"):
-        flowbench.load("fastflownet", overrides=[f"fitting.multiple={multiple}"])
+        FlowModel(name="fastflownet", network=FastFlowNet(), objective=SequenceLoss(), fitting=Resizing(multiple))
