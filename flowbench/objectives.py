@@ -56,6 +56,8 @@ class MultiLevelLoss:
     pooling: PoolingKind = "mean"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.weights, Sequence):
+            raise FlowBenchError(f"The objective's weights are {self.weights}: give a list, finest prediction first.")
         if self.distance not in _DISTANCES:
             raise FlowBenchError(f"Unknown distance '{self.distance}': choose one of {', '.join(_DISTANCES)}.")
         if self.pooling not in POOLINGS:

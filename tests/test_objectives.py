@@ -159,6 +159,7 @@ def test_distances_and_totals(changes, expected):
     [
         ({"distance": "l3"}, "'l3': choose one of l2, l1, robust"),
         ({"total": "average"}, "'average': choose sum or mean"),
+        ({"weights": 1.0}, "weights are 1.0: give a list"),
         ({"pooling": "median"}, "'median': choose one of mean, extreme"),
         ({"weights": [1.0, 2.0]}, "2 weights for 1 predictions"),
     ],

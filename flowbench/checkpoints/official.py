@@ -79,6 +79,10 @@ def from_fastflownet(state: StateDict) -> StateDict:
     return {fastflownet_name(name): tensor for name, tensor in state.items()}
 
 
+def is_fastflownet(state: StateDict) -> bool:
+    return "pconv1_1.0.weight" in _unwrapped(state)
+
+
 def fastflownet_name(name: str) -> str:
     """`pconv2_3.` is our `pyramid.1.2.`; a decoder's conv1 to conv7 are our expand, mix and contract."""
     name = re.sub(r"^pconv(\d)_(\d)\.", lambda m: f"pyramid.{int(m[1]) - 1}.{int(m[2]) - 1}.", name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from flowbench.checkpoints.official import from_fastflownet
+from flowbench.checkpoints.official import from_fastflownet, is_fastflownet
 from flowbench.models.base import FlowModel
 
 
@@ -19,4 +19,4 @@ class FastFlowNetModel(FlowModel):
 
     def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
         """The published weights correlate features of any length."""
-        return {"network": {"unit_features": False}}
+        return {"network": {"unit_features": False}} if is_fastflownet(state) else {}

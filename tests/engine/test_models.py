@@ -65,3 +65,8 @@ def test_training_starts_from_official_weights(tmp_path):
     start_from(model, official(tmp_path, FASTFLOWNET))
     given = golden.official_state(FASTFLOWNET)["up3.weight"]
     assert torch.equal(model.network.up["3"].weight, given)
+
+
+def test_weights_of_another_network_are_told_as_such(tmp_path):
+    with pytest.raises(FlowBenchError, match="is not of this network"):
+        start_from(build_model(model_config("fastflownet")), official(tmp_path, "raft_small"))
