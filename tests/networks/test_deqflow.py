@@ -93,6 +93,7 @@ def assert_same_trace(stats: dict[str, torch.Tensor], published: list) -> None:
     trace = stats["abs_trace"].T
     plain = trace.shape[0] - published.shape[0] if trace.shape[0] > published.shape[0] else 0
     count = min(trace.shape[0] - plain, published.shape[0])
+    assert count > 0
     torch.testing.assert_close(trace[plain:][:count], published[:count], rtol=1e-7, atol=1e-14)
 
 
