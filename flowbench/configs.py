@@ -16,21 +16,32 @@ from omegaconf.resolvers import oc
 from flowbench.errors import FlowBenchError
 
 _TRUSTED = ("flowbench.", "torch.", "pytorch_lightning.")
-# What a model or data config is made of. Nothing here reads, writes or runs what an argument names.
+# What a model or data config is made of. Nothing here runs what an argument names, or writes where one says; data sets read.
 _TRUSTED_IN_CHECKPOINTS = (
     "flowbench.data.",
     "flowbench.deq.",
     "flowbench.models.",
     "flowbench.networks.",
     "flowbench.objectives",
+    "flowbench.ops.delta.",
     "flowbench.ops.fitting",
 )
+_WRITING = ("flowbench.data.cache.", "flowbench.data.sample_trees.")
 
 
 def config_folder() -> Path:
     """conf/ beside the package in a checkout, inside the package where it was installed."""
     in_checkout = Path(__file__).resolve().parent.parent / "conf"
     return in_checkout if in_checkout.is_dir() else Path(str(resources.files("flowbench"))) / "conf"
+
+
+def schedule_of(model: str, data: str) -> str:
+    """conf/schedule's own file for this pair, such as fastflownet_chairs, or else the data's."""
+    own = f"{model}_{data}"
+    return own if (config_folder() / "schedule" / f"{own}.yaml").is_file() else data
+
+
+OmegaConf.register_new_resolver("schedule_of", schedule_of, replace=True)
 
 
 def build(config: DictConfig | Mapping[str, Any], *, from_checkpoint: bool = False, **more: Any) -> Any:
@@ -53,7 +64,7 @@ def build(config: DictConfig | Mapping[str, Any], *, from_checkpoint: bool = Fal
 def _is_ours(target: str) -> bool:
     """Whether the target is defined in one of our trusted modules; a name that such a module imported is not."""
     module_name, _, name = target.rpartition(".")
-    if not target.startswith(_TRUSTED_IN_CHECKPOINTS):
+    if not target.startswith(_TRUSTED_IN_CHECKPOINTS) or target.startswith(_WRITING):
         return False
     try:
         named = getattr(importlib.import_module(module_name), name)

@@ -19,7 +19,8 @@ class FlowSample:
 
     image1, image2: (H, W, 3) uint8 RGB. flow: (H, W, 2) float32 pixels, (u right, v down) from image1 to image2. valid:
     (H, W) bool, where the flow is known. occluded: (H, W) bool, where the point of image1 is not visible in image2, or None
-    where the data set does not say. key: the sample's name, for instance "sintel/clean/alley_1/0007".
+    where the data set does not say. key: the sample's name, for instance "sintel/clean/alley_1/0007". skipped: what is
+    wrong with the samples that could not be read and in whose place this one stands.
     """
 
     image1: np.ndarray
@@ -28,6 +29,7 @@ class FlowSample:
     valid: np.ndarray
     occluded: np.ndarray | None
     key: str
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass
@@ -35,7 +37,8 @@ class FlowBatch:
     """Samples stacked for a network.
 
     image1, image2: (B, 3, H, W) float32 RGB in [0, 1]. flow: (B, 2, H, W) float32 pixels, (u right, v down) from image1 to
-    image2. valid: (B, H, W) bool. occluded: (B, H, W) bool or None. key: the samples' names.
+    image2. valid: (B, H, W) bool. occluded: (B, H, W) bool or None. key: the samples' names. skipped: what is wrong with
+    samples that could not be read and were replaced.
     """
 
     image1: Tensor
@@ -44,6 +47,7 @@ class FlowBatch:
     valid: Tensor
     key: list[str]
     occluded: Tensor | None = None
+    skipped: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.image1.shape[0]
@@ -76,11 +80,25 @@ class FlowBatch:
             valid=torch.from_numpy(np.stack([sample.valid for sample in samples])),
             key=[sample.key for sample in samples],
             occluded=None if any(mask is None for mask in occluded) else torch.from_numpy(np.stack(occluded)),
+            skipped=[message for sample in samples for message in sample.skipped],
         )
 
 
 def _images(images: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is evaluated by convention; None leaves it to the model.
+
+    padding: of the families that pad, "sintel" or "kitti" (see ops.fitting.Padding). updates: of the families that take a
+    fixed number of updates. headline: the measures that papers report, in their order.
+    """
+
+    padding: str | None = None
+    updates: int | None = None
+    headline: Sequence[str] = ("epe",)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from flowbench import configs, networks
 from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.data.mixing import Part
 from flowbench.models.base import FlowModel
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "adding_a_model.md"
@@ -38,7 +39,7 @@ def tiny(tmp_path, monkeypatch):
     shutil.copytree(configs.config_folder(), tmp_path / "conf")
     (tmp_path / "conf" / "model" / "tiny.yaml").write_text(TINY)
     (tmp_path / "conf" / "model" / "tiny_wide.yaml").write_text(TINY_WIDE)
-    for module in ("flowbench.loading", "flowbench.engine.model_config"):
+    for module in ("flowbench.loading", "flowbench.engine.composed_groups"):
         monkeypatch.setattr(importlib.import_module(module), "config_folder", lambda: tmp_path / "conf")
     yield
     sys.modules.pop("flowbench.networks.tiny", None)
@@ -75,7 +76,7 @@ def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path)
             "lr_scheduler": {"_target_": "flowbench.schedules.one_cycle", "_partial_": True, "steps": 2},
         }
     )
-    data = FlowDataModule(name="noise", train=Samples(3), val=Samples(2), batch_size=2, steps=2, workers=0)
+    data = FlowDataModule(name="noise", train={"noise": Part(Samples(3))}, val=Samples(2), batch_size=2, steps=2, workers=0)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=2,

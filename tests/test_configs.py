@@ -29,8 +29,9 @@ def test_every_file_of_every_group_composes(group, name):
 
 
 def _model_of(recipe: str) -> list[str]:
-    """A recipe's name begins with that of its model."""
-    return [f"model={max((name for name in GROUPS['model'] if recipe.startswith(name)), key=len)}"]
+    """A recipe's name begins with that of its model, and ends with that of its data."""
+    model = max((name for name in GROUPS["model"] if recipe.startswith(name)), key=len)
+    return [f"model={model}", *(f"data={name}" for name in GROUPS["data"] if recipe.endswith(f"_{name}"))]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -47,12 +48,14 @@ def test_a_checkpoint_is_added_and_its_model_may_be_changed(name, key):
 @pytest.mark.parametrize("data", GROUPS["data"])
 @pytest.mark.parametrize("model", GROUPS["model"])
 def test_every_pair_of_model_and_data_composes_and_becomes_objects(model, data):
-    config = composed("train", f"model={model}", f"data={data}")
+    pictures = ["data.images=frames/*.png"] if data == "folder" else []
+    config = composed("train", f"model={model}", f"data={data}", *pictures)
     with torch.device("meta"):
         built = build_model(config.model)
     assert isinstance(built, FlowModel)
     assert built.name == model
     assert config.data.name == data
+    assert build(config.data, crop=config.schedule.crop).name == data
     optimisation = build(config.schedule.optimisation)
     assert isinstance(optimisation, Optimisation)
     built.optimisation = optimisation
@@ -75,9 +78,9 @@ def test_the_data_of_a_run_are_cut_and_counted_as_its_schedule_says():
     config = composed("train", *TINY_SCENES, "schedule.crop=[40,48]", "schedule.batch_size=3", "schedule.steps=7")
     data = training_data(config)
     data.setup("fit")
-    assert data.counts() == {"train": 4, "val": 2, "test": 2}
+    assert data.counts() == {"train/synthetic": 4, "val": 2, "test/synthetic": 2}
     assert (data.batch_size, data.steps, data.workers) == (3, 7, 0)
-    assert data.augmentations[-1].size == (40, 48)
+    assert data.parts["synthetic"].augmentations[-1].size == (40, 48)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +143,8 @@ def test_an_untrusted_target_is_refused_wherever_it_stands(target, place):
         "flowbench.models.base.torch.load",
         "flowbench.models.base.pl.Trainer",
         "flowbench.data.datamodule.DataLoader",
+        "flowbench.data.cache.SampleCache",
+        "flowbench.data.sample_trees.write_tree",
     ],
 )
 def test_a_checkpoint_may_only_name_our_own_objects(target):

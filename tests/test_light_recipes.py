@@ -21,8 +21,6 @@ FASTFLOWNET = {
 # What a model's own config may set differently from what was published.
 NETWORK = {"fastflownet": "unit_features", "lightflow": "predictor_activation"}
 LIGHTFLOW = ["lightflow", "lightflow_075", "lightflow_05"]
-# The built-in scenes at a size at which a test can draw them and that the crop still fits.
-SCENES = ("data.scenes.size=[384,512]", "data.counts={train: 2, val: 1, test: 1}", "data.workers=0")
 
 
 def built(config):
@@ -40,13 +38,14 @@ def test_no_recipe_is_left_out():
 @pytest.mark.parametrize("recipe", FASTFLOWNET)
 def test_a_recipe_of_fastflownet_is_what_was_published(recipe):
     schedule, distance = FASTFLOWNET[recipe]
-    config = composed("train", "model=fastflownet", f"recipe={recipe}")
+    data = f"data={recipe.split('_')[1]}"
+    config = composed("train", "model=fastflownet", data)
     assert config.schedule == composed("train", f"schedule={schedule}").schedule
     model = built(config)
     assert not model.network.unit_features
     weights = [0.005, 0.01, 0.02, 0.08, 0.32]
     assert model.objective == MultiLevelLoss(weights, flow_unit=20, distance=distance, total="sum", pooling="mean")
-    assert config.data == composed("train").data
+    assert config.data == composed("train", data).data
 
 
 @pytest.mark.parametrize("recipe", [*FASTFLOWNET, "lightflow_chairs"])
@@ -58,7 +57,7 @@ def test_a_recipe_leaves_no_part_of_the_loss_to_the_model(recipe):
 
 @pytest.mark.parametrize("name", LIGHTFLOW)
 def test_the_recipe_of_lightflow_is_that_of_its_public_code(name):
-    config = composed("train", f"model={name}", f"recipe={name}_chairs")
+    config = composed("train", f"model={name}", "data=chairs")
     assert config.schedule == composed("train", "schedule=lightflow_chairs").schedule
     model = built(config)
     # The mean over both components is half of MultiLevelLoss's mean over their sum.
@@ -73,17 +72,15 @@ def test_the_recipe_of_lightflow_is_that_of_its_public_code(name):
 
 
 def test_lightflow_augments_as_flownet_and_crops_afterwards():
-    config = composed("train", "model=lightflow", "recipe=lightflow_chairs", *SCENES)
-    data = training_data(config)
-    *augmentations, crop = data.augmentations
+    data = training_data(composed("train", "model=lightflow", "data=chairs"))
+    *augmentations, crop = data.parts["chairs"].augmentations
     assert augmentations == [RandomTranslate(10), RandomRotate(10, 5), RandomFlip(0.5, 0.5)]
     assert crop.size == (320, 448)
-    data.setup("fit")
 
 
 @pytest.mark.parametrize("recipe", [*FASTFLOWNET, "lightflow_chairs"])
 def test_the_command_line_wins_over_the_schedule_of_a_recipe(recipe):
-    model = f"model={recipe.split('_')[0]}"
-    config = composed("train", model, f"recipe={recipe}", "schedule=things_1x", "schedule.lr=2e-5")
+    model, data = recipe.split("_")
+    config = composed("train", f"model={model}", f"data={data}", "schedule=things_1x", "schedule.lr=2e-5")
     expected = composed("train", "schedule=things_1x", "schedule.lr=2e-5").schedule
     assert config.schedule == expected

@@ -16,6 +16,7 @@ ORDER = [
     {"loading"},
     {"engine"},
     {"models", "data"},
+    {"demos"},
     {"report"},
     {"checkpoints"},
     {"networks"},

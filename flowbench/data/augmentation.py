@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from flowbench.data.checks import check, is_pixels
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 
 Augmentation = Callable[[FlowSample, np.random.Generator], FlowSample]
 
 
+@runtime_checkable
+class NeedsCrop(Protocol):
+    """An augmentation that must know the crop of the samples, which the schedule has and a list of augmentations has not."""
+
+    def for_crop(self, size: Sequence[int]) -> Augmentation:
+        """The same for that crop, (height, width), unless it was given one of its own."""
+        ...
+
+
+def for_crop(augmentations: Sequence[Augmentation], size: Sequence[int] | None) -> list[Augmentation]:
+    """The augmentations as training with that crop applies them; size: (height, width), or None for whole pictures.
+
+    Each that needs the size is told it, and a RandomCrop comes last where the list holds none.
+    """
+    if size is None:
+        return list(augmentations)
+    told = [each.for_crop(size) if isinstance(each, NeedsCrop) else each for each in augmentations]
+    return told if any(isinstance(each, RandomCrop) for each in told) else [*told, RandomCrop(tuple(size))]
+
+
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cuts out size = (height, width) pixels, at a place drawn evenly."""
+    """Cuts out size = (height, width) pixels, at a place drawn evenly.
 
-    size: tuple[int, int]
+    size: None for the schedule's crop, or whole pictures where the schedule has none. margin = (below, beside): places are
+    drawn up to so many pixels beyond the lower edge and beyond both sides, and then moved into the picture. So crops
+    at these edges come up more often, as they must where the truth lies there.
+    """
+
+    size: Sequence[int] | None = None
+    margin: Sequence[int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        check(self.size is None or is_pixels(self.size, least=1), self, "size", "[height, width] in pixels, or null")
+        check(is_pixels(self.margin), self, "margin", "[below, beside] in pixels, not negative")
+
+    def for_crop(self, size: Sequence[int]) -> RandomCrop:
+        return self if self.size is not None else replace(self, size=tuple(size))
 
     def __call__(self, sample: FlowSample, generator: np.random.Generator) -> FlowSample:
+        if self.size is None:
+            return sample
         height, width = sample.flow.shape[:2]
         crop_height, crop_width = self.size
         if crop_height > height or crop_width > width:
@@ -27,17 +64,23 @@ class RandomCrop:
                 f"The crop of {crop_height}x{crop_width} (height x width) is larger than sample {sample.key}, which "
                 f"after data.augmentations is {height}x{width}: make schedule.crop smaller."
             )
-        top = generator.integers(0, height - crop_height + 1)
-        left = generator.integers(0, width - crop_width + 1)
+        below, beside = self.margin
+        top = _place(0, height - crop_height, below, generator)
+        left = _place(beside, width - crop_width, beside, generator)
         place = (slice(top, top + crop_height), slice(left, left + crop_width))
-        return FlowSample(
+        return replace(
+            sample,
             image1=sample.image1[place],
             image2=sample.image2[place],
             flow=sample.flow[place],
             valid=sample.valid[place],
             occluded=None if sample.occluded is None else sample.occluded[place],
-            key=sample.key,
         )
+
+
+def _place(before: int, last: int, beyond: int, generator: np.random.Generator) -> int:
+    """0 to last. The published margins exclude their end; without one, the last place must be possible, too."""
+    return min(max(0, int(generator.integers(-before, last + max(1, beyond)))), last)
 
 
 @dataclass(frozen=True)

@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import cv2
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from flowbench.data.augmentation import Augmentation, RandomCrop
+from flowbench.data.augmentation import for_crop
+from flowbench.data.cache import CachedSamples, SampleCache
+from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowBatch, FlowSample
-
-
-class AugmentedSamples(Dataset):
-    """Samples addressed by (position in the run, index in the data); the augmentations draw from (seed, position)."""
-
-    def __init__(self, samples: Dataset, augmentations: Sequence[Augmentation], seed: int) -> None:
-        self.samples = samples
-        self.augmentations = augmentations
-        self.seed = seed
-
-    def __getitem__(self, address: tuple[int, int]) -> FlowSample:
-        position, index = address
-        sample = self.samples[index]
-        generator = np.random.default_rng((self.seed, position))
-        for augmentation in self.augmentations:
-            sample = augmentation(sample, generator)
-        return sample
+from flowbench.structures import FlowBatch, Protocol
 
 
 class FlowDataModule(pl.LightningDataModule):
     """Training, validation and test sets of FlowSample, and their loaders.
 
-    train, val, test: data sets, or None where there is none. augmentations: applied to training samples, before the crop.
-    batch_size: pairs a training step and process. crop: (height, width) of training samples, or None for whole pictures.
+    train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
+    submission: those whose truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
+    on_error: what an unreadable training pair does, "raise" or "skip". batch_size: pairs a training step and process. crop:
+    (height, width) of training samples, or None for whole pictures. cache: keywords of SampleCache, for training alone;
+    evaluation reads the files, and writes nothing.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        train: Dataset | None = None,
+        train: Mapping[str, Part] | None = None,
         val: Dataset | None = None,
-        test: Dataset | None = None,
-        augmentations: Sequence[Augmentation] = (),
+        test: Mapping[str, Dataset] | None = None,
+        submission: Mapping[str, Dataset] | None = None,
+        protocol: Mapping[str, Any] | None = None,
+        on_error: str = "raise",
+        cache: Mapping[str, Any] | None = None,
         batch_size: int = 1,
         eval_batch_size: int = 1,
         crop: tuple[int, int] | None = None,
@@ -58,33 +50,70 @@ class FlowDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.name = name
-        self.train, self.val, self.test = train, val, test
-        self.augmentations = [*augmentations, *([RandomCrop(tuple(crop))] if crop else [])]
+        crop = tuple(crop) if crop else None
+        self.parts = {
+            part_name: replace(part, augmentations=for_crop(part.augmentations, crop))
+            for part_name, part in (train or {}).items()
+        }
+        self.val, self.test, self.submission = val, dict(test or {}), dict(submission or {})
+        self.protocol = Protocol(**protocol or {})
+        self.on_error = on_error
+        self.cache = None if cache is None else SampleCache(**cache)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.steps = steps
         self.workers = workers
         self.seed = seed
-        self.tested = "test"
+        self._tested: Dataset | None = None
+
+    @cached_property
+    def train(self) -> TrainingSamples:
+        """All training samples, augmented and cut."""
+        parts = [self._cached(part) for part in self.parts.values()]
+        return TrainingSamples(parts, seed=self.seed, on_error=self.on_error)
+
+    def _cached(self, part: Part) -> Part:
+        return part if self.cache is None else replace(part, samples=CachedSamples(part.samples, self.cache))
 
     def setup(self, stage: str) -> None:
         """Draws one sample of each set that the stage needs: what is wrong with the data shows before the first step."""
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": (self.tested,)}[stage]
-        for split in needed:
-            samples = self._split(split)
-            _ = AugmentedSamples(samples, self.augmentations, self.seed)[0, 0] if split == "train" else samples[0]
+        if stage == "fit":
+            self._refuse_empty(self.train, "train")
+            for start in self.train.starts():
+                _ = self.train[0, start]
+        if stage in ("fit", "validate"):
+            self._refuse_empty(self.val, "val")
+            _ = self.val[0]
 
-    def test_on(self, split: str) -> Dataset:
-        """Has Lightning's test loop run over train, val or test, and gives those samples."""
-        if split not in ("train", "val", "test"):
-            raise FlowBenchError(f"Unknown split '{split}': choose train, val or test.")
-        self.tested = split
-        return self._split(split)
+    def split(self, name: str) -> dict[str, Dataset]:
+        """The data sets of train, val, test or submission, by their names; training samples as they are, each once."""
+        splits = {
+            "train": {part_name: part.samples for part_name, part in self.parts.items()},
+            "val": {} if self.val is None else {"val": self.val},
+            "test": self.test,
+            "submission": self.submission,
+        }
+        if name not in splits:
+            raise FlowBenchError(f"Unknown split '{name}': choose {', '.join(splits)}.")
+        for samples in splits[name].values():
+            self._refuse_empty(samples, name)
+        if not splits[name]:
+            self._refuse_empty(None, name)
+        return splits[name]
+
+    def test_on(self, samples: Dataset) -> None:
+        """Has Lightning's test loop run over these samples."""
+        self._tested = samples
 
     def counts(self) -> dict[str, int]:
-        """Pairs of each split."""
-        splits = {"train": self.train, "val": self.val, "test": self.test}
-        return {split: len(samples) for split, samples in splits.items() if samples is not None}
+        """Pairs of each data set: "train/<part>", "val", "test/<name>"; what a part is repeated does not count."""
+        return {label: len(samples) for label, samples in self._labelled()}
+
+    def _labelled(self) -> Iterator[tuple[str, Dataset]]:
+        yield from ((f"train/{name}", part.samples) for name, part in self.parts.items())
+        if self.val is not None:
+            yield "val", self.val
+        yield from ((f"test/{name}", samples) for name, samples in self.test.items())
 
     def train_dataloader(self) -> DataLoader:
         batches = self.trainer.global_step * self.trainer.accumulate_grad_batches
@@ -96,13 +125,13 @@ class FlowDataModule(pl.LightningDataModule):
             seed=self.seed,
             share=self._share(),
         )
-        return self._loader(AugmentedSamples(self.train, self.augmentations, self.seed), batch_sampler=sampler)
+        return self._loader(self.train, batch_sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
         return self._evaluation_loader(self.val)
 
     def test_dataloader(self) -> DataLoader:
-        return self._evaluation_loader(self._split(self.tested))
+        return self._evaluation_loader(self._tested)
 
     def _evaluation_loader(self, samples: Dataset) -> DataLoader:
         if len(samples) < self.trainer.world_size:
@@ -128,13 +157,11 @@ class FlowDataModule(pl.LightningDataModule):
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size)
 
-    def _split(self, split: str) -> Dataset:
-        samples = getattr(self, split)
+    def _refuse_empty(self, samples: Dataset | None, split: str) -> None:
         if samples is None or len(samples) == 0:
             raise FlowBenchError(
                 f"The data '{self.name}' has no {split} pairs: check its folder and its split, or choose other data."
             )
-        return samples
 
 
 def _start_worker(worker: int) -> None:

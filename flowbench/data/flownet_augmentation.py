@@ -117,13 +117,19 @@ def _overlap(size: int, shift: int) -> slice:
 
 def flip(sample: FlowSample, *, horizontal: bool = False, vertical: bool = False) -> FlowSample:
     """Mirrors left and right (horizontal), top and bottom (vertical)."""
+    if not (horizontal or vertical):
+        return sample
     order = slice(None, None, -1 if vertical else 1), slice(None, None, -1 if horizontal else 1)
-    signs = np.array([-1 if horizontal else 1, -1 if vertical else 1], sample.flow.dtype)
+    flow = sample.flow[order].copy()
+    if horizontal:
+        flow[..., 0] *= -1
+    if vertical:
+        flow[..., 1] *= -1
     return replace(
         sample,
         image1=sample.image1[order],
         image2=sample.image2[order],
-        flow=sample.flow[order] * signs,
+        flow=flow,
         valid=sample.valid[order],
         occluded=None if sample.occluded is None else sample.occluded[order],
     )

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import gc
 import itertools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 import torch.nn.functional as F
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
-from flowbench.configs import build
+from flowbench.engine.benchmark_data import data_rows
+from flowbench.engine.composed_groups import model_config
 from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
 from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
-from flowbench.engine.model_config import model_config
 from flowbench.engine.models import build_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
@@ -241,27 +239,3 @@ def _straightforward_correlation(features1: torch.Tensor, features2: torch.Tenso
     shifted = [padded[:, :, 4 + dy : 4 + dy + height, 4 + dx : 4 + dx + width] for dy, dx in displacements]
     correlation = torch.stack([(features1 * view).mean(dim=1) for view in shifted], dim=1)
     return correlation[:, [displacements.index(step) for step in DISPLACEMENTS]]
-
-
-def data_rows(config: DictConfig) -> list[Row]:
-    """Pairs a second that one process makes of the training data, on one core."""
-    data = build(config.data)
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    samples = data.train
-    _ = samples[0]
-    start, pairs = time.perf_counter(), 0
-    while time.perf_counter() - start < config.seconds:
-        pairs += 1
-        sample = samples[pairs]
-    seconds = time.perf_counter() - start
-    height, width = sample.flow.shape[:2]
-    return [
-        {
-            "data": data.name,
-            "size": f"{height}x{width}",
-            "pairs": pairs,
-            "seconds": seconds,
-            "pairs/s a core": pairs / seconds,
-        }
-    ]

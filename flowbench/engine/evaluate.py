@@ -1,9 +1,10 @@
-"""Evaluation of a checkpoint, at one step limit or at several."""
+"""Evaluation of a checkpoint, on one data set or on several, at one step limit or at several."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result
+from flowbench.engine.composed_groups import chosen_data, data_config
+from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
 from flowbench.engine.models import load_model
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.samples import SampleRecorder
@@ -26,41 +28,47 @@ from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 
 
-def evaluate(config: DictConfig) -> EvaluationResult:
-    """Evaluates +ckpt=<ours or official> and writes metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html,
-    and steps.csv where step limits are compared."""
+@dataclass(frozen=True)
+class _Test:
+    """One data set of what is evaluated. label: "sintel/clean", or the data's name where it has only one."""
+
+    label: str
+    data: FlowDataModule
+    samples: Dataset
+
+
+def evaluate(config: DictConfig) -> list[EvaluationResult]:
+    """Evaluates +ckpt=<ours or official> on each data set, in a folder each where there are several.
+
+    Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv where step limits are
+    compared; several get summary.csv, too.
+    """
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add +ckpt=<file>.")
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
-    limits = chosen_limits(config.steps, model)
     model.warm_start = config.warm_start
-    data = evaluation_data(config.get("data"), settings)
-    samples = data.test_on(config.split)
-    recorder, timer, compared = SampleRecorder(), NetworkTimer(), []
+    tests = _tests(evaluated_data(config, settings), config.split)
     with processes(config.trainer):
+        recorder, timer = SampleRecorder(), NetworkTimer()
         callbacks = [recorder, timer, RichProgressBar()]
         trainer = build(config.trainer, callbacks=callbacks, logger=False, default_root_dir=str(folder))
-        for limit in limits:
-            if limit is not None:
-                model.set_iterations(limit)
-            trainer.test(model, datamodule=data, verbose=False)
-            recorder.gather()
-            compared.append(limit_row(limit, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
-    result = EvaluationResult(
-        folder,
-        _settings(config, model, data, samples, trainer),
-        model.test_figures,
-        recorder.rows(),
-        recorder.sequences(),
-        recorder.solver(),
-        recorder.traces(),
-        compared if isinstance(config.steps, ListConfig) else [],
-    )
-    if is_first_process():
-        write_result(result, model.to(trainer.strategy.root_device), samples, config.pictures)
-        print_result(result)
-    return result
+        results = []
+        for test in tests:
+            own = folder / test.label.replace("/", "_") if len(tests) > 1 else folder
+            results.append(_evaluated(config, own, model, test, trainer, recorder, timer))
+    if is_first_process() and len(results) > 1:
+        write_summary(folder, results)
+    return results
+
+
+def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[FlowDataModule]:
+    """The data that was asked for, one or a list, or else the data that the checkpoint was trained on."""
+    overrides = list(HydraConfig.get().overrides.task)
+    names = chosen_data(overrides)
+    if names:
+        return [build(data_config(name, overrides)) for name in names]
+    return [evaluation_data(config.get("data"), settings)]
 
 
 def evaluation_data(chosen: DictConfig | None, settings: Mapping[str, Any]) -> FlowDataModule:
@@ -73,16 +81,58 @@ def evaluation_data(chosen: DictConfig | None, settings: Mapping[str, Any]) -> F
     return build(OmegaConf.merge(remembered, chosen or {}), from_checkpoint=True)
 
 
-def _settings(
-    config: DictConfig, model: FlowModel, data: FlowDataModule, samples: Dataset, trainer: pl.Trainer
-) -> dict[str, Any]:
+def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:
+    tests = []
+    for data in modules:
+        sets = data.split(split)
+        for name, samples in sets.items():
+            tests.append(_Test(data.name if len(sets) == 1 else f"{data.name}/{name}", data, samples))
+    return tests
+
+
+def _evaluated(
+    config: DictConfig,
+    folder: Path,
+    model: FlowModel,
+    test: _Test,
+    trainer: pl.Trainer,
+    recorder: SampleRecorder,
+    timer: NetworkTimer,
+) -> EvaluationResult:
+    test.data.test_on(test.samples)
+    model.follow(test.data.protocol)
+    compared = []
+    for limit in chosen_limits(config.steps, model):
+        if limit is not None:
+            model.set_iterations(limit)
+        trainer.test(model, datamodule=test.data, verbose=False)
+        recorder.gather()
+        compared.append(limit_row(limit, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
+    result = EvaluationResult(
+        folder,
+        _settings(config, model, test, trainer),
+        model.test_figures,
+        recorder.rows(),
+        recorder.sequences(),
+        recorder.solver(),
+        recorder.traces(),
+        compared if isinstance(config.steps, ListConfig) else [],
+        headline=test.data.protocol.headline,
+    )
+    if is_first_process():
+        write_result(result, model.to(trainer.strategy.root_device), test.samples, config.pictures)
+        print_result(result)
+    return result
+
+
+def _settings(config: DictConfig, model: FlowModel, test: _Test, trainer: pl.Trainer) -> dict[str, Any]:
     return {
         "model": model.name,
         "checkpoint": str(config.ckpt),
         "checkpoint sha256": hashlib.sha256(Path(config.ckpt).read_bytes()).hexdigest(),
-        "data": data.name,
+        "data": test.label,
         "split": config.split,
-        "pairs": len(samples),
+        "pairs": len(test.samples),
         "steps": model.iterations,
         **model.estimate_settings(),
         "warm start": model.warm_start,

@@ -29,6 +29,7 @@ class EvaluationResult:
 
     settings: whatever changes the numbers. samples: one row a pair, in the data's order. sequences: one row a sequence.
     solver: means of what a solver did. traces: its residuals, one a pair. step_limits: one row a limit that was compared.
+    headline: the measures that papers report on this data.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class EvaluationResult:
     solver: dict[str, float] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
     step_limits: list[dict[str, Any]] = field(default_factory=list)
+    headline: Sequence[str] = ("epe",)
 
     @property
     def title(self) -> str:
@@ -68,6 +70,23 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, p
         step_errors=list(_step_errors(model, samples, pictured)) if hasattr(model, "flows_after_steps") else (),
     )
     write_report(folder / "report.html", report)
+
+
+def write_summary(folder: Path, results: Sequence[EvaluationResult]) -> None:
+    """One row a data set into summary.csv and on the terminal: pairs, and the measures that papers report on it."""
+    rows = [
+        {
+            "data": result.settings["data"],
+            "pairs": result.settings["pairs"],
+            "steps": result.settings["steps"],
+            **{name: result.metrics[name] for name in result.headline if name in result.metrics},
+        }
+        for result in results
+    ]
+    write_csv(folder / "summary.csv", rows)
+    console = Console()
+    print_table(rows_table(rows, f"{results[0].settings['model']}, {results[0].settings['split']}"), console)
+    console.print(f"summary: {folder / 'summary.csv'}", highlight=False, soft_wrap=True)
 
 
 def print_result(result: EvaluationResult) -> None:

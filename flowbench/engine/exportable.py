@@ -31,6 +31,7 @@ EXPORTABLE: Mapping[str, Exportable] = {
     "raft_h": Exportable(),
     "raft_small": Exportable(),
     **{f"deqflow_{size}": _UNTIL_CONVERGED for size in ("tiny", "b", "l", "h", "g")},
+    **{f"deltadeq_{size}": _UNTIL_CONVERGED for size in ("tiny", "b", "h")},
 }
 
 

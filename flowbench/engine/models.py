@@ -46,6 +46,10 @@ def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> Flow
     merged = OmegaConf.create(dict(remembered))
     if config:
         if "_target_" in config and config.get("name") != remembered.get("name"):
+            model = build_model(config)
+            changes = model.changes_for_weights_of(remembered)
+            if changes is not None:
+                return build_model(OmegaConf.merge(config, changes)) if changes else model
             raise FlowBenchError(
                 f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked "
                 "for: leave model out, the checkpoint knows its own."

@@ -42,18 +42,20 @@ class PairPredictor:
     def __init__(self, model: FlowModel, *, precision: str | int = 32, warm_start: bool = False):
         self._model = model
         self._precision = precision
-        self._estimate = WarmStart(model).estimate if warm_start else model.estimate
+        self._warm_start = WarmStart(model) if warm_start else None
         self.efforts: list[Effort] = []
 
     @torch.inference_mode()
-    def __call__(self, image1: np.ndarray, image2: np.ndarray) -> np.ndarray:
+    def __call__(self, image1: np.ndarray, image2: np.ndarray, key: str = "") -> np.ndarray:
         """image1, image2: (B, H, W, 3) uint8 RGB -> flow (B, H, W, 2) float32 pixels.
+
+        key: of the pair, which tells its sequence: a warm start carries nothing over to another one.
 
         Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
         when a warm start is wanted of a model that has none.
         """
         started = time.perf_counter()
-        output = self._solve(image1, image2)
+        output = self._solve(image1, image2, key)
         flow = output.flow.float()
         if not torch.isfinite(flow).all():
             raise FlowBenchError(
@@ -63,10 +65,12 @@ class PairPredictor:
         self.efforts += efforts_of(output.stats, len(flow), time.perf_counter() - started)
         return flow
 
-    def _solve(self, image1: np.ndarray, image2: np.ndarray) -> FlowOutput:
+    def _solve(self, image1: np.ndarray, image2: np.ndarray, key: str) -> FlowOutput:
         try:
             with mixed_precision(self._model.device, self._precision):
-                return self._estimate(image1, image2)
+                if self._warm_start is None:
+                    return self._model.estimate(image1, image2)
+                return self._warm_start.estimate(image1, image2, key)
         except torch.OutOfMemoryError as error:
             batch, height, width, _ = image1.shape
             raise FlowBenchError(

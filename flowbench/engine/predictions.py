@@ -49,6 +49,16 @@ class FlowPictures:
         write_image(self.path / f"{frame.name}.png", flow_to_image(flow, max_flow=self.max_flow))
 
 
+def file_sinks(folder: Path, file_format: str, pictures: bool, max_flow: float | None, prefix: str = "") -> list[Sink]:
+    """Those that fill <folder>/<prefix>flow, unless file_format is "none", and <folder>/<prefix>pictures."""
+    sinks: list[Sink] = []
+    if file_format != "none":
+        sinks.append(FlowFiles(folder / f"{prefix}flow", file_format))
+    if pictures:
+        sinks.append(FlowPictures(folder / f"{prefix}pictures", max_flow))
+    return sinks
+
+
 class SideBySideVideo:
     """A video of each frame beside its flow, coloured up to max_flow pixels, by default up to a `SteadyScale`."""
 

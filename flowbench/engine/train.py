@@ -54,10 +54,13 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     model.optimisation = build(config.schedule.optimisation)
     data = training_data(config)
     model.settings["data"] = resolved(config.data)
+    model.follow(data.protocol)
     if config.init and not resuming:
         start_from(model, config.init)
     if is_first_process() and not resuming:
-        record(folder, config, data.counts())
+        counts = data.counts()
+        record(folder, config, counts)
+        log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)

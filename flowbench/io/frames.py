@@ -70,7 +70,7 @@ def open_images(source: str | Path | Sequence[str | Path]) -> ImageFrames:
         paths, origin = _found_images(str(source)), str(source)
     else:
         paths, origin = [Path(path) for path in source], "the list of files"
-        missing = [path for path in paths if not path.is_file()]
+        missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise FlowBenchError(f"{missing[0]}: no such file ({len(missing)} of {len(paths)} listed are missing).")
     if not paths:
@@ -96,8 +96,15 @@ def _found_images(source: str) -> list[Path]:
     if is_pattern(source):
         found = [Path(path) for path in glob.glob(source, recursive=True)]
     else:
-        found = [path for path in Path(source).iterdir() if not path.name.startswith(".")]
+        found = [path for path in _entries(Path(source)) if not path.name.startswith(".")]
     return sorted((path for path in found if path.suffix.lower() in SUFFIXES), key=natural_order)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise FlowBenchError(f"{folder}: cannot be read ({error.strerror or error}).") from error
 
 
 def _unique_names(paths: list[Path]) -> list[str]:

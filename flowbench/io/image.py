@@ -9,7 +9,7 @@ import numpy as np
 
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
-from flowbench.io.read_bytes import read_bytes
+from flowbench.io.picture import read_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -18,12 +18,10 @@ def read_image(path: str | Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
     Grey becomes three equal channels, transparency is dropped, 16 bits are scaled to 8. Raises FlowBenchError, naming
-    the file, when it is missing, no readable picture, or of another number type (a depth map, for instance).
+    the file, when it is missing, truncated, no readable picture, or of another number type (a depth map, for instance).
     """
     path = Path(path)
-    image = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise FlowBenchError(f"{path}: no readable picture: damaged, truncated or an unknown format.")
+    image = read_picture(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype == np.uint16:
         # 65535 / 257 = 255, exactly.
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

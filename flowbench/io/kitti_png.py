@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from flowbench.errors import FlowBenchError
-from flowbench.io.read_bytes import read_bytes
+from flowbench.io.picture import read_picture
 
 _STEPS_PER_PIXEL = 64.0
 _ZERO_FLOW = 2**15
@@ -19,9 +19,7 @@ def read_kitti_png(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises FlowBenchError when the file is no whole PNG of three 16-bit channels.
     """
-    stored = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
-    if stored is None:
-        raise FlowBenchError(f"{path}: no readable PNG picture: damaged, truncated or another format.")
+    stored = read_picture(path, cv2.IMREAD_UNCHANGED)
     channels = stored.shape[2] if stored.ndim == 3 else 1
     if stored.dtype != np.uint16 or channels != 3:
         raise FlowBenchError(

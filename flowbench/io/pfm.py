@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 
 from flowbench.errors import FlowBenchError
+from flowbench.io.limits import check_pixels
 from flowbench.io.read_bytes import read_bytes
 
-# Exactly one white-space character ends the header: what follows may itself look like white space.
-_HEADER = re.compile(rb"(P[Ff])\s+(\d+)\s+(\d+)\s+([-+0-9.eE]+)\s")
+# Exactly one white-space character ends the header: what follows may itself look like white space. Python refuses to
+# read integers of thousands of digits.
+_HEADER = re.compile(rb"(P[Ff])\s+(\d{1,10})\s+(\d{1,10})\s+([-+0-9.eE]{1,40})\s")
 
 
 def read_pfm(path: Path) -> np.ndarray:
@@ -26,12 +29,11 @@ def read_pfm(path: Path) -> np.ndarray:
     kind, width, height, scale = header[1], int(header[2]), int(header[3]), _scale(path, header[4])
     if kind != b"PF":
         raise FlowBenchError(f"{path}: one channel (Pf); flow is stored in a three-channel PFM (PF).")
-    if width < 1 or height < 1:
-        raise FlowBenchError(f"{path}: its header says {width}x{height} pixels. The file is damaged.")
     expected, found = 12 * width * height, len(data) - header.end()
-    if found != expected:
+    if expected and found != expected:
         state = "truncated" if found < expected else "oversized"
         raise FlowBenchError(f"{path}: {state}: {found} bytes of values, {width}x{height}x3 of them take {expected}.")
+    check_pixels(path, width, height, room=found // 12)
     byte_order = "<" if scale < 0 else ">"
     pixels = np.frombuffer(data, byte_order + "f4", offset=header.end()).reshape(height, width, 3)
     return np.ascontiguousarray(pixels[::-1, :, :2], dtype=np.float32)
@@ -42,7 +44,7 @@ def _scale(path: Path, text: bytes) -> float:
         scale = float(text)
     except ValueError:
         scale = 0.0
-    if scale == 0.0:
+    if scale == 0.0 or not math.isfinite(scale):
         raise FlowBenchError(
             f"{path}: scale {text!r} in its header; a number below zero (little endian) or above is needed."
         )

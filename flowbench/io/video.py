@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -19,9 +21,9 @@ def open_frames(source: str | Path | Sequence[str | Path]) -> FrameSource:
     Nothing but the first frames is read before the source is iterated. Raises FlowBenchError, naming the source, when
     it does not exist, cannot be read, or holds fewer than two frames.
     """
-    if not isinstance(source, str | Path) or is_pattern(str(source)) or Path(source).is_dir():
+    if not isinstance(source, str | Path) or is_pattern(str(source)) or os.path.isdir(source):
         return open_images(source)
-    if not Path(source).exists():
+    if not os.path.exists(source):
         raise FlowBenchError(f"{source}: no such video, folder or pattern. Check the path.")
     return VideoFrames(source)
 
@@ -64,4 +66,4 @@ def open_capture(path: Path) -> Iterator[cv2.VideoCapture]:
 
 
 def _positive(value: float, kind: type) -> int | float | None:
-    return kind(value) if value > 0 else None
+    return kind(value) if 0 < value < math.inf else None

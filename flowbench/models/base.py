@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.sequences import WarmStart
-from flowbench.ops.fitting import Fitting
-from flowbench.structures import FlowBatch, FlowOutput
+from flowbench.ops.fitting import Fitting, Padding
+from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
 Objective = Callable[[FlowOutput, FlowBatch], Tensor]
 Picture = Tensor | np.ndarray
@@ -99,6 +99,11 @@ class FlowModel(pl.LightningModule):
         """What to change in this model's config so that the published state dict fits; FlowBenchError where nothing can."""
         return {}
 
+    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What to change in this model's config so that the weights of another of our models fit, whose own config is
+        `remembered`; None where they are not for this model."""
+        return None
+
     @property
     def iterations(self) -> int | None:
         """How many updates an estimate takes; None for a network that does not iterate."""
@@ -111,6 +116,11 @@ class FlowModel(pl.LightningModule):
         if iterations < 1:
             raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")
         self.network.eval_iterations = iterations
+
+    def follow(self, protocol: Protocol) -> None:
+        """Estimates from now on as a data set's protocol has it."""
+        if protocol.padding is not None and isinstance(self.fitting, Padding):
+            self.fitting = replace(self.fitting, mode=protocol.padding)
 
     @torch.no_grad()
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:

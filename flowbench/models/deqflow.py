@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -43,6 +43,14 @@ class DEQFlowModel(FlowModel):
                 "was trained as."
             )
         return {"network": {"weight_norm": variant.weight_norm, "gma": variant.gma, "head": variant.head}}
+
+    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+        """DEQ-Flow and DeltaDEQ of one size have the same parameters."""
+        family = str(remembered.get("name")).partition("_")[0]
+        own_size = self.settings["model"]["network"]["size"]
+        if family not in ("deqflow", "deltadeq") or remembered["network"]["size"] != own_size:
+            return None
+        return {"network": {name: remembered["network"][name] for name in ("weight_norm", "gma", "head")}}
 
     def estimate_settings(self) -> dict[str, Any]:
         return {"solver": str(self.network.deq.solver), "warm": self.network.warm}

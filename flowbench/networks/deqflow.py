@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from flowbench.deq import DEQ, State, spectral_radius
+from flowbench.deq import DEQ, Solution, State, spectral_radius
 from flowbench.deq.normalisation import normalise_weights, weights_computed_once
 from flowbench.networks.attention import Aggregator, Attention
 from flowbench.networks.encoders import Encoder
 from flowbench.networks.refinement import Refinement, RefinementNetwork
-from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock
+from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock, UpdateStep
 from flowbench.ops.correlation import CorrelationKind
 from flowbench.ops.sampling import project_forward
 from flowbench.structures import FlowOutput
@@ -80,8 +81,7 @@ class DEQFlow(RefinementNetwork):
             if self.training:
                 return self._train(refine, start)
             solution = self.deq.solve(refine, start)
-        flow = self.decode(solution.z, refine.grid)
-        return FlowOutput(flow, reuse=self._equilibrium(solution.z, refine.grid), stats=solution.stats.as_dict())
+        return self._estimate(refine, solution)
 
     def spectral_radius(self, image1: Tensor, image2: Tensor, *, steps: int = 75) -> Tensor:
         """(B,): that of the map at the state which the solver finds."""
@@ -96,13 +96,21 @@ class DEQFlow(RefinementNetwork):
         correlation, context, grid = self.encode(image1, image2)
         context = context.relu()
         attention = None if self.attention is None else self.attention(context)
-        refine = Refinement(correlation, self.update_block.prepare(context, attention), grid, self.through_coords)
+        refine = Refinement(correlation, self.prepare(context, attention, reuse), grid, self.through_coords)
         # As many channels as the context, and the dtype of mixed precision.
         hidden = torch.zeros_like(context)
         if reuse is None:
             return refine, (hidden, grid)
         hidden = reuse.hidden.to(hidden) if self.warm == "state" else hidden
         return refine, (hidden, grid + project_forward(reuse.flow).to(grid))
+
+    def prepare(self, context: Tensor, attention: Tensor | None, reuse: Equilibrium | None) -> UpdateStep:
+        """The update that the map repeats, for one batch of pairs."""
+        return self.update_block.prepare(context, attention)
+
+    def _estimate(self, refine: Refinement, solution: Solution) -> FlowOutput:
+        flow, reuse = self.decode(solution.z, refine.grid), self._equilibrium(solution.z, refine.grid)
+        return FlowOutput(flow, reuse=reuse, stats=solution.stats.as_dict())
 
     def _train(self, refine: Refinement, start: State) -> FlowOutput:
         found = self.deq.train(refine, start, whole=replace(refine, through_coords=True))
@@ -142,13 +150,14 @@ def deqflow(
     warm: Warm = "state",
     correlation: CorrelationKind = "all_pairs",
     recompute_encoders: bool = False,
+    assemble: Callable[..., DEQFlow] = DEQFlow,
 ) -> DEQFlow:
     """size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
 
     gma: global motion aggregation. weight_norm: on every convolution of the update block. head: width of the flow head; None
     for twice the motion features (v1 of the published code: at most 256). dropout: variational, in the motion encoder.
     through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from. recompute_encoders:
-    less memory in training, for one more forward pass of the encoders.
+    less memory in training, for one more forward pass of the encoders. assemble: what makes the network of its parts.
     """
     if size not in _SIZES:
         raise ValueError(f"size={size!r}: choose one of {', '.join(_SIZES)}.")
@@ -162,7 +171,7 @@ def deqflow(
         flow_head=FlowHead(hidden=hidden, width=2 * motion if head is None else head),
         gma=Aggregator(motion=motion) if gma else None,
     )
-    return DEQFlow(
+    return assemble(
         deq=deq,
         attention=Attention(context=hidden) if gma else None,
         through_coords=through_coords,

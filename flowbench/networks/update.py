@@ -81,7 +81,7 @@ class SmallMotionEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class _GatedPass:
+class GatedPass:
     """One gated update of the hidden state. The weights act on [hidden, motion]; the context's share is already added up."""
 
     gates_weight: Tensor
@@ -91,7 +91,7 @@ class _GatedPass:
     padding: tuple[int, int]
 
     @classmethod
-    def prepare(cls, z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> _GatedPass:
+    def prepare(cls, z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> GatedPass:
         """Convolutions over [hidden, context, motion]: the context is constant, so its share is computed once a pair."""
         gates = _split_off_context(
             torch.cat([z.weight, r.weight]), torch.cat([z.bias, r.bias]), context, hidden, z.padding
@@ -106,7 +106,7 @@ class _GatedPass:
         q = F.conv2d(reset, self.candidate_weight, padding=self.padding).add_(self.candidate_context).tanh_()
         return torch.lerp(hidden, q, z)
 
-    def select(self, index: Tensor) -> _GatedPass:
+    def select(self, index: Tensor) -> GatedPass:
         return replace(self, gates_context=self.gates_context[index], candidate_context=self.candidate_context[index])
 
 
@@ -114,7 +114,7 @@ class _GatedPass:
 class RecurrentStep:
     """(hidden, motion) -> hidden, with all that is constant over the iterations already computed."""
 
-    passes: tuple[_GatedPass, ...]
+    passes: tuple[GatedPass, ...]
 
     def __call__(self, hidden: Tensor, motion: Tensor) -> Tensor:
         for gated in self.passes:
@@ -147,7 +147,7 @@ class ConvGRU(nn.Module):
         self.convq = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
 
     def prepare(self, context: Tensor) -> RecurrentStep:
-        return RecurrentStep((_GatedPass.prepare(self.convz, self.convr, self.convq, context, self.hidden),))
+        return RecurrentStep((GatedPass.prepare(self.convz, self.convr, self.convq, context, self.hidden),))
 
 
 class SepConvGRU(nn.Module):
@@ -162,8 +162,8 @@ class SepConvGRU(nn.Module):
                 self.add_module(f"conv{gate}{number}", nn.Conv2d(hidden + inputs, hidden, kernel, padding=padding))
 
     def prepare(self, context: Tensor) -> RecurrentStep:
-        across = _GatedPass.prepare(self.convz1, self.convr1, self.convq1, context, self.hidden)
-        down = _GatedPass.prepare(self.convz2, self.convr2, self.convq2, context, self.hidden)
+        across = GatedPass.prepare(self.convz1, self.convr1, self.convq1, context, self.hidden)
+        down = GatedPass.prepare(self.convz2, self.convr2, self.convq2, context, self.hidden)
         return RecurrentStep((across, down))
 
 

@@ -33,6 +33,13 @@ class Correlation(Protocol):
         """
         ...
 
+    def lookup_pixels(self, coords: Tensor, pixels: Tensor) -> Tensor:
+        """Windows around some of the coords alone.
+
+        coords: (N, 2), pixels: (N,), their places in (B, H, W). Returns (N, levels * (2r+1)^2), else as `lookup`.
+        """
+        ...
+
     def select(self, index: Tensor) -> Correlation:
         """The correlation of these samples of the batch alone."""
         ...
@@ -91,12 +98,14 @@ class AllPairsCorrelation:
             return cls(windows, queries @ targets.transpose(1, 2))
 
     def lookup(self, coords: Tensor) -> Tensor:
+        return _lookup_all(self, coords)
+
+    def lookup_pixels(self, coords: Tensor, pixels: Tensor) -> Tensor:
         windows = self.windows
         rows, blend = windows.locate(coords.to(self.volume.dtype))
-        own_row = torch.arange(rows.shape[0], device=rows.device)[:, None, None]
-        rows = rows + own_row * windows.targets
+        rows = rows + pixels[:, None, None] * windows.targets
         gathered = gather_rows(self.volume.flatten(), rows.flatten(), windows.side)
-        return blend(gathered.view(*rows.shape, windows.side), coords)
+        return blend(gathered.view(*rows.shape, windows.side))
 
     def select(self, index: Tensor) -> AllPairsCorrelation:
         return AllPairsCorrelation(self.windows, self.volume[index])
@@ -117,17 +126,28 @@ class OnDemandCorrelation:
             return cls(windows, *_queries_and_targets(features1, features2, windows))
 
     def lookup(self, coords: Tensor) -> Tensor:
+        return _lookup_all(self, coords)
+
+    def lookup_pixels(self, coords: Tensor, pixels: Tensor) -> Tensor:
         windows = self.windows
         rows, blend = windows.locate(coords.to(self.queries.dtype))
-        batch = self.queries.shape[0]
-        own_picture = torch.arange(batch, device=rows.device)[:, None, None, None]
-        rows = (rows.unflatten(0, (batch, -1)) + own_picture * windows.targets).flatten(0, 1)
+        own_picture = pixels // self.queries.shape[1]
+        rows = rows + own_picture[:, None, None] * windows.targets
+        queries = self.queries.flatten(0, 1)
+        queries = queries if pixels.shape[0] == queries.shape[0] else queries[pixels]
         with full_precision(coords.device):
-            products = window_products(self.queries.flatten(0, 1), self.targets.flatten(0, 1), rows, windows.side)
-        return blend(products, coords)
+            products = window_products(queries, self.targets.flatten(0, 1), rows, windows.side)
+        return blend(products)
 
     def select(self, index: Tensor) -> OnDemandCorrelation:
         return OnDemandCorrelation(self.windows, self.queries[index], self.targets[index])
+
+
+def _lookup_all(correlation: Correlation, coords: Tensor) -> Tensor:
+    batch, _, height, width = coords.shape
+    positions = coords.permute(0, 2, 3, 1).reshape(-1, 2)
+    every = torch.arange(positions.shape[0], device=coords.device)
+    return correlation.lookup_pixels(positions, every).view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowGeometry) -> tuple[Tensor, Tensor]:
@@ -175,13 +195,13 @@ class _WindowGeometry:
         return 2 * self.border + sum(height * width for height, width in self.sizes)
 
     def locate(self, coords: Tensor) -> tuple[Tensor, _Blend]:
-        """coords (B, 2, H, W) -> the first element of every run, (B*H*W, levels, side), and how to blend the runs."""
+        """coords (N, 2) -> the first element of every run, (N, levels, side), and how to blend the runs."""
         device, levels = coords.device, len(self.sizes)
         heights = torch.tensor([height for height, _ in self.sizes], device=device)[:, None]
         widths = torch.tensor([width for _, width in self.sizes], device=device)[:, None]
         starts = torch.tensor(self._level_starts(), device=device)[:, None]
         scale = torch.tensor([0.5**level for level in range(levels)], device=device, dtype=coords.dtype)
-        centres = coords.permute(0, 2, 3, 1).reshape(-1, 1, 2) * scale[:, None]
+        centres = coords.unsqueeze(1) * scale[:, None]
         corners = centres.floor()
         fraction = centres - corners
         # Beyond these bounds a window holds nothing but zeros; the clamp keeps the integers small.
@@ -206,8 +226,8 @@ class _Blend:
     fraction: Tensor
     inside: Tensor
 
-    def __call__(self, windows: Tensor, coords: Tensor) -> Tensor:
-        """windows (N, levels, side, side) -> (B, levels * (side-1)^2, H, W) for the coords (B, 2, H, W) they belong to."""
+    def __call__(self, windows: Tensor) -> Tensor:
+        """windows (N, levels, side, side) -> (N, levels * (side-1)^2)."""
         side = windows.shape[-1]
         runs = windows.flatten(2)
         along_x = torch.lerp(runs[..., :-side], runs[..., side:], self.fraction[..., :1]).unflatten(
@@ -216,6 +236,4 @@ class _Blend:
         inside = self.inside.to(windows.dtype)
         upper = ((1 - self.fraction[..., 1:]) * inside[..., :-1]).unsqueeze(2)
         lower = (self.fraction[..., 1:] * inside[..., 1:]).unsqueeze(2)
-        blended = torch.addcmul(along_x[..., :-1] * upper, along_x[..., 1:], lower)
-        batch, _, height, width = coords.shape
-        return blended.view(batch, height, width, -1).permute(0, 3, 1, 2)
+        return torch.addcmul(along_x[..., :-1] * upper, along_x[..., 1:], lower).flatten(1)

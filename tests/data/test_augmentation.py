@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from support.batches import addressed_sample, shifted_noise
 
-from flowbench.data.augmentation import ImageNoise, RandomCrop
+from flowbench.data.augmentation import ImageNoise, RandomCrop, for_crop
+from flowbench.data.spatial import RandomScale
 from flowbench.errors import FlowBenchError
 
 
@@ -48,6 +49,52 @@ def test_a_crop_larger_than_the_sample_names_it(size):
         FlowBenchError, match=rf"{size[0]}x{size[1]} .* larger than sample addressed/4, which .* is 20x30"
     ):
         RandomCrop(size)(addressed_sample(4), np.random.default_rng(0))
+
+
+def test_crops_without_a_margin_are_drawn_as_ever():
+    sample = addressed_sample(0)
+    found = [tuple(RandomCrop((7, 9))(sample, np.random.default_rng(seed)).flow[0, 0]) for seed in range(50)]
+    generators = [np.random.default_rng(seed) for seed in range(50)]
+    rows_first = [(generator.integers(0, 14), generator.integers(0, 22)) for generator in generators]
+    assert found == [(left, top) for top, left in rows_first]
+
+
+def test_margins_favour_the_lower_edge_and_both_sides():
+    generator, sample = np.random.default_rng(0), addressed_sample(0, height=10, width=14)
+    crop = RandomCrop((6, 8), margin=(5, 4))
+    places = np.array([crop(sample, generator).flow[0, 0] for _ in range(3000)]).astype(int)
+    # Drawn from [0, 4 + 5) downwards and from [-4, 6 + 4) to the right, then moved to [0, 4] and [0, 6].
+    down = np.bincount(places[:, 1]) / 3000
+    right = np.bincount(places[:, 0]) / 3000
+    assert down == pytest.approx(np.array([1, 1, 1, 1, 5]) / 9, abs=0.03)
+    assert right == pytest.approx(np.array([5, 1, 1, 1, 1, 1, 4]) / 14, abs=0.03)
+
+
+def test_a_crop_is_appended_and_told_to_what_asks_for_it():
+    noise, scaling = ImageNoise(), RandomScale(scale=(0, 1))
+    assert for_crop([noise, scaling], [48, 64]) == [noise, replace(scaling, crop=(48, 64)), RandomCrop((48, 64))]
+    assert for_crop([], (48, 64)) == [RandomCrop((48, 64))]
+
+
+def test_a_crop_in_the_list_is_the_only_one():
+    margin = RandomCrop(margin=(20, 50))
+    assert for_crop([margin, ImageNoise()], (48, 64)) == [RandomCrop((48, 64), (20, 50)), ImageNoise()]
+    assert for_crop([RandomCrop((32, 40))], (48, 64)) == [RandomCrop((32, 40))]
+
+
+def test_without_a_crop_pictures_stay_whole():
+    (crop,) = for_crop([RandomCrop(margin=(20, 50))], None)
+    sample = addressed_sample(0)
+    assert crop(sample, np.random.default_rng(0)) is sample
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [({"size": (0, 4)}, "size"), ({"size": 64}, "size"), ({"margin": (-1, 0)}, "margin"), ({"margin": 20}, "margin")],
+)
+def test_crops_that_make_no_sense_are_refused(settings, field):
+    with pytest.raises(FlowBenchError, match=rf"RandomCrop\.{field} is .*: give \["):
+        RandomCrop(**settings)
 
 
 def test_noise_has_the_spread_that_was_drawn_and_no_bias():

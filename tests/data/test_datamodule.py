@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from flowbench.data.augmentation import ImageNoise
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.data.mixing import Part
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch
 
@@ -14,9 +15,8 @@ from flowbench.structures import FlowBatch
 def data_of(count: int = 7, **changes) -> FlowDataModule:
     settings = {
         "name": "addressed",
-        "train": Samples(count, addressed_sample),
+        "train": {"addressed": Part(Samples(count, addressed_sample), [ImageNoise()])},
         "val": Samples(5, addressed_sample),
-        "augmentations": [ImageNoise()],
         "batch_size": 2,
         "crop": (16, 16),
         "steps": 6,
@@ -91,13 +91,15 @@ def test_evaluation_shows_each_sample_once_and_whole():
     assert torch.equal(batch.flow[0].permute(1, 2, 0), torch.from_numpy(addressed_sample(0).flow))
 
 
-def test_the_test_loop_runs_over_the_split_that_was_chosen():
-    data = data_of(test=Samples(3, addressed_sample))
-    assert len(data.test_dataloader()) == 3
-    assert data.test_on("val") is data.val
-    assert len(data.test_dataloader()) == 5
-    with pytest.raises(FlowBenchError, match="split 'vall': choose train, val or test"):
-        data.test_on("vall")
+def test_the_test_loop_runs_over_the_samples_that_were_chosen():
+    data = data_of(test={"odd": Samples(3, addressed_sample), "even": Samples(4, addressed_sample)})
+    for name, count in {"odd": 3, "even": 4}.items():
+        data.test_on(data.split("test")[name])
+        assert len(data.test_dataloader()) == count
+    assert data.split("val") == {"val": data.val}
+    assert [len(samples) for samples in data.split("train").values()] == [7]
+    with pytest.raises(FlowBenchError, match="split 'vall': choose train, val, test, submission"):
+        data.split("vall")
 
 
 @pytest.mark.parametrize("empty", [None, Samples(0)])
@@ -106,7 +108,9 @@ def test_an_empty_split_is_an_error_that_names_it(empty):
     with pytest.raises(FlowBenchError, match="data 'addressed' has no val pairs"):
         data.setup("fit")
     with pytest.raises(FlowBenchError, match="has no test pairs"):
-        data.test_on("test")
+        data.split("test")
+    with pytest.raises(FlowBenchError, match="has no train pairs"):
+        data_of(train={}).setup("fit")
 
 
 def test_a_crop_that_does_not_fit_shows_before_the_first_step():
@@ -115,7 +119,7 @@ def test_a_crop_that_does_not_fit_shows_before_the_first_step():
 
 
 def test_counts_leave_out_what_is_missing():
-    assert data_of().counts() == {"train": 7, "val": 5}
+    assert data_of().counts() == {"train/addressed": 7, "val": 5}
 
 
 def test_samples_of_different_sizes_are_no_batch():

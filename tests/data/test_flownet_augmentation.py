@@ -10,8 +10,8 @@ from support import golden
 from support.batches import Samples, addressed_sample, shifted_noise
 
 from flowbench.configs import build
-from flowbench.data.datamodule import AugmentedSamples
 from flowbench.data.flownet_augmentation import RandomFlip, RandomRotate, RandomTranslate, flip, rotate, translate
+from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 
@@ -274,7 +274,8 @@ def test_a_config_lists_them_in_their_order():
     )
     augmentations = [build(entry) for entry in config.augmentations]
     assert augmentations == [RandomTranslate([4, 6]), RandomRotate(10, 5, interpolation="linear"), RandomFlip(0.5, 0.5)]
-    first, second = (AugmentedSamples(Samples(1), augmentations, seed=1)[position, 0] for position in (0, 1))
+    samples = TrainingSamples([Part(Samples(1), augmentations)], seed=1)
+    first, second = samples[0, 0], samples[1, 0]
     assert first.image1.dtype == np.uint8
     assert not np.array_equal(first.flow[:50, :50], second.flow[:50, :50])
 

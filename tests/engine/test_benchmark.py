@@ -1,15 +1,19 @@
 """The benchmark's figures agree with the counts that can be made by hand."""
 
 import json
+import time
 from functools import partial
 
 import pytest
 import torch
+from support.batches import Samples, shifted_noise
 from support.runs import NETWORK, rows, run_here
 from torch.utils.flop_counter import FlopCounterMode
 
 import flowbench
+from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.engine import benchmark as benchmark_module
+from flowbench.engine import benchmark_data
 from flowbench.engine.benchmark import benchmark
 from flowbench.engine.measure import matmul_rate
 
@@ -65,7 +69,43 @@ def test_local_correlation(tmp_path):
 
 
 def test_data(tmp_path):
-    (row,) = measured(tmp_path, "subject=data", "data.scenes.size=[64,64]", "seconds=1")
-    assert row["size"] == "64x64"
-    assert row["seconds"] == pytest.approx(1, abs=0.5)
-    assert row["pairs/s a core"] == pytest.approx(row["pairs"] / row["seconds"])
+    words = ("subject=data", "data.scenes.size=[64,64]", "schedule.crop=[32,48]", "seconds=0.5")
+    files = "chairs_files={pairs:2,size:[64,80],crop:[48,56]}"
+    found = measured(tmp_path, *words, files)
+    assert [(row["data"], row["size"]) for row in found] == [
+        ("synthetic", "32x48"),
+        ("chairs files", "48x56"),
+        ("chairs files, cached", "48x56"),
+    ]
+    for row in found:
+        assert row["seconds"] >= 0.5
+        assert row["pairs/s by the clock"] == pytest.approx(row["pairs"] / row["seconds"])
+        # One process on one core works no more than the clock runs.
+        assert row["pairs/s a core"] >= 0.98 * row["pairs/s by the clock"]
+        assert row["reading (ms)"] + row["augmenting (ms)"] == pytest.approx(1e3 / row["pairs/s a core"])
+    scenes, chairs, _ = found
+    # A scene is drawn and then only cut; a file is read fast, and then augmented in full.
+    assert scenes["augmenting (ms)"] < 0.1 * scenes["reading (ms)"]
+    assert chairs["augmenting (ms)"] > 0.2
+
+
+def test_data_has_the_reading_and_the_augmentation_apart():
+    def read(index):
+        return busy(0.002, shifted_noise(index))
+
+    def augment(sample, generator):
+        return busy(0.006, sample)
+
+    samples = TrainingSamples([Part(Samples(4, read), [augment], times=2)], seed=0)
+    row = benchmark_data._row("busy", samples, 0.2)
+    assert row["reading (ms)"] == pytest.approx(2.2, abs=0.5)
+    assert row["augmenting (ms)"] == pytest.approx(6.2, abs=0.5)
+    assert row["pairs/s a core"] == pytest.approx(1000 / 8.4, rel=0.15)
+
+
+def busy(seconds, result):
+    """Takes so much processor time, however loaded the machine is."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return result

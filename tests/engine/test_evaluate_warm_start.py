@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def sequences(monkeypatch):
     """The data that is evaluated on."""
-    data = FlowDataModule(name="two", test=Samples(len(KEYS), pair), workers=0)
+    data = FlowDataModule(name="two", test={"two": Samples(len(KEYS), pair)}, workers=0)
     monkeypatch.setattr(evaluate_module, "evaluation_data", lambda chosen, settings: data)
     return data
 
@@ -97,7 +97,7 @@ def test_each_of_several_step_limits_starts_anew(sequences, passed, checkpoint, 
 
 
 def test_pairs_that_are_no_video_start_cold_and_it_is_said(sequences, passed, checkpoint, tmp_path):
-    sequences.test = Samples(3)
+    sequences.test = {"noise": Samples(3)}
     with pytest.warns(UserWarning, match="no pair continues the one before, so all started cold"):
         assert evaluated(checkpoint, tmp_path, "warm_start=true").code == 0
     assert [start for start, _ in passed] == [None] * 3

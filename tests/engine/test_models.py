@@ -6,7 +6,7 @@ from support.checkpoints import save_ours
 
 from flowbench import deq
 from flowbench.engine.callbacks import StepSeed
-from flowbench.engine.model_config import model_config
+from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model, load_model, start_from
 from flowbench.errors import FlowBenchError
 

@@ -7,7 +7,7 @@ from support.batches import shifted_noise
 from support.hydra import composed
 from support.runs import SMALL, run_here
 
-from flowbench.engine.model_config import model_config
+from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model
 from flowbench.engine.train import train
 from flowbench.networks.refinement import Refinement

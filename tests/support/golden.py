@@ -54,6 +54,11 @@ def official_state(model: str) -> dict[str, Tensor]:
     return state
 
 
+def filled(name: str, shape: list[int]) -> Tensor:
+    """The weight that the filling rule gives to this name."""
+    return torch.from_numpy(_filled(name, shape, {}))
+
+
 def drawn(name: str, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
     """Standard normal figures that follow from a name."""
     return torch.from_numpy(_generator(name).standard_normal(shape)).to(dtype)

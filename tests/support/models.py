@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbench.engine.model_config import model_config
+from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model
 from flowbench.models.base import FlowModel
 

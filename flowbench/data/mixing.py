@@ -1,0 +1,86 @@
+"""Training samples: one data set or a mix of several, each with its own augmentation."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from flowbench.data.augmentation import Augmentation
+from flowbench.errors import FlowBenchError
+from flowbench.structures import FlowSample
+
+# So many unreadable pairs after one another are no accident.
+_MOST_SKIPPED = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A data set's share in a mix: each of its samples `times` in a pass over the mix, changed by its augmentations.
+
+    augmentations: in their order; a published composition of several may stand for one.
+    """
+
+    samples: Dataset
+    augmentations: Sequence[Augmentation | Sequence[Augmentation]] = ()
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "augmentations", _one_after_the_other(self.augmentations))
+        if type(self.times) is not int or self.times < 1:
+            raise FlowBenchError(f"times={self.times}: how often a pass has each sample, a whole number above zero.")
+
+    def __len__(self) -> int:
+        return self.times * len(self.samples)
+
+
+def _one_after_the_other(augmentations: Sequence[Augmentation | Sequence[Augmentation]]) -> list[Augmentation]:
+    return [one for each in augmentations for one in (each if isinstance(each, Sequence) else [each])]
+
+
+class TrainingSamples(Dataset):
+    """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
+
+    on_error: what an unreadable sample does, "raise", or "skip": the next one of its part takes its place, and says so.
+    """
+
+    def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise") -> None:
+        if on_error not in ("raise", "skip"):
+            raise FlowBenchError(f"data.on_error={on_error}: choose raise or skip.")
+        self.parts = parts
+        self.seed = seed
+        self.on_error = on_error
+        self._ends = list(accumulate(len(part) for part in parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def starts(self) -> list[int]:
+        """The index of each part's first sample."""
+        return [end - len(part) for end, part in zip(self._ends, self.parts)]
+
+    def __getitem__(self, address: tuple[int, int]) -> FlowSample:
+        position, index = address
+        place = bisect_right(self._ends, index)
+        part = self.parts[place]
+        start = self._ends[place] - len(part)
+        sample = self._read(part.samples, (index - start) % len(part.samples))
+        generator = np.random.default_rng((self.seed, position))
+        for augmentation in part.augmentations:
+            sample = augmentation(sample, generator)
+        return sample
+
+    def _read(self, samples: Dataset, index: int) -> FlowSample:
+        if self.on_error == "raise":
+            return samples[index]
+        skipped: list[str] = []
+        for step in range(min(_MOST_SKIPPED, len(samples))):
+            try:
+                return replace(samples[(index + step) % len(samples)], skipped=tuple(skipped))
+            except FlowBenchError as error:
+                skipped.append(str(error))
+        raise FlowBenchError(f"{len(skipped)} pairs in a row cannot be read, the last one: {skipped[-1]}")

@@ -1,0 +1,101 @@
+"""The page of the picture that is an equilibrium: pictures, table and trade-off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowbench.demos.inr_measure import Measured, cheapest_comparable, saved
+from flowbench.report.colour import error_scale_image, error_to_image
+from flowbench.report.drawing import captioned, grid, scaled
+from flowbench.report.html_table import html_metrics, html_table
+from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.page import note, picture, plots, section, write_page
+
+_CELL_WIDTH = 576
+
+
+def table_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """One row a way; the first is what "saved" is compared with."""
+    return [_row(each, measured[0]) for each in measured]
+
+
+def comparison(image: np.ndarray, dense: Measured, delta: Measured) -> np.ndarray:
+    """The truth, both fits, and how many elements of the state each pixel multiplied with the delta rule; uint8 RGB."""
+    multiplied = delta.solved.multiplied.numpy().reshape(image.shape[:2])
+    most = float(dense.solved.multiplied.max())
+    part, _ = saved(delta, dense)
+    cells = [
+        captioned(scaled(image, _CELL_WIDTH), "photograph"),
+        captioned(scaled(as_picture(dense, image), _CELL_WIDTH), f"dense: {dense.psnr:.2f} dB"),
+        captioned(
+            scaled(as_picture(delta, image), _CELL_WIDTH), f"{delta.way}: {delta.psnr:.2f} dB, {part:.1f}% saved"
+        ),
+        captioned(
+            scaled(error_to_image(multiplied, most), _CELL_WIDTH),
+            f"elements multiplied, dense {most:.0f}",
+            error_scale_image(_CELL_WIDTH // 8, 15),
+        ),
+    ]
+    return grid(cells, rows=2)
+
+
+def as_picture(measured: Measured, image: np.ndarray) -> np.ndarray:
+    """The colours of a solve as uint8 RGB of the photograph's size."""
+    colour = measured.solved.colour.clamp(0, 1).numpy()
+    return (255 * colour).round().astype(np.uint8).reshape(image.shape)
+
+
+def write_inr_page(
+    path: Path, image: np.ndarray, measured: Sequence[Measured], training: Sequence[float], settings: Mapping[str, Any]
+) -> None:
+    """measured: of at least one delta rule; the cheapest good one is pictured. training: PSNR of each epoch.
+
+    Raises FlowBenchError where the page cannot be written.
+    """
+    dense, pictured = measured[0], cheapest_comparable(measured)
+    told = (
+        "Saved: multiply-accumulates, against dense; solve: the hidden layer alone; all: with features, injection and "
+        "output. The first step of any solve starts from zero and is not counted."
+    )
+    sections = [
+        section("Pictures", picture(comparison(image, dense, pictured), f"{pictured.way} against dense")),
+        section("Ways of solving", html_table(table_rows(measured), name="ways"), note(told)),
+        section("Quality against cost", plots(_trade_off(measured), _training_plot(training))),
+        section("Settings", html_metrics(settings, name="settings")),
+    ]
+    write_page(path, "A photograph as an equilibrium", sections)
+
+
+def _row(each: Measured, dense: Measured) -> dict[str, Any]:
+    solve, everything = saved(each, dense)
+    return {
+        "way": each.way,
+        "PSNR (dB)": round(each.psnr, 3),
+        "against dense (dB)": round(each.psnr - dense.psnr, 3),
+        "steps": round(each.solved.steps, 1),
+        "residual": each.solved.residual,
+        "solve saved (%)": round(solve, 1),
+        "all saved (%)": round(everything, 1),
+        "seconds": each.seconds,
+    }
+
+
+def _trade_off(measured: Sequence[Measured]) -> str:
+    dense = measured[0]
+    deltas = [each for each in measured if each.delta is not None]
+    lines = []
+    for rule, group in groupby(deltas, lambda each: f"{each.delta.rule}, {each.delta.memory}"):
+        points = list(group)
+        thresholds = [f"{each.delta.threshold:g}" for each in points]
+        lost = [each.psnr - dense.psnr for each in points]
+        lines.append(Line([saved(each, dense)[0] for each in points], lost, rule, rule, thresholds))
+    return line_plot_svg(lines, x="multiply-accumulates of the solve saved (%)", y="PSNR against dense (dB)")
+
+
+def _training_plot(training: Sequence[float]) -> str:
+    return line_plot_svg([Line(range(1, len(training) + 1), training)], x="epoch", y="PSNR in training (dB)")

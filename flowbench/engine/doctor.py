@@ -1,0 +1,84 @@
+"""Whether data sets are there, whole and sane, before days are spent on training on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flowbench.configs import build
+from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.composed_groups import chosen_data, data_config
+from flowbench.engine.diagnosis import Diagnosis, SetDiagnosis
+from flowbench.engine.diagnosis_files import PROBLEMS, print_diagnosis, write_diagnosis
+from flowbench.engine.listings import Listing, listings, mixes
+from flowbench.engine.pair_checks import PairCheck, check_generated, check_pair
+from flowbench.engine.pair_pool import all_results
+from flowbench.errors import FlowBenchError
+
+# Scenes that are drawn: enough to see that they are.
+_GENERATED = 20
+
+
+def doctor(config: DictConfig) -> Diagnosis:
+    """Checks every data set of data=<name> or data=[<name>,<name>], whatever split uses it, each file once.
+
+    Says how many pairs were found, published and readable, how large they are and what their flow is like, and names
+    every file with a problem. Raises FlowBenchError at the end where a data set is missing or a file is bad; that there
+    are fewer or more pairs than published is no error.
+    """
+    if config.at_most is not None and (type(config.at_most) is not int or config.at_most < 1):
+        raise FlowBenchError(f"at_most={config.at_most}: a whole number above zero, or null to open all pairs.")
+    modules = _modules(config)
+    found = listings(modules)
+    results = all_results(_calls(found, config.at_most), config.workers)
+    checked = [SetDiagnosis(each, [results[name] for name in _names(each, config.at_most)]) for each in found]
+    diagnosis = Diagnosis(checked, mixes(modules))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    write_diagnosis(folder, diagnosis)
+    print_diagnosis(folder, diagnosis)
+    _refuse_bad(diagnosis, folder)
+    return diagnosis
+
+
+def _modules(config: DictConfig) -> list[FlowDataModule]:
+    overrides = list(HydraConfig.get().overrides.task)
+    names = chosen_data(overrides)
+    if names:
+        return [build(data_config(name, overrides)) for name in names]
+    if not config.get("data"):
+        raise FlowBenchError("No data was named: add data=<name>, or data=[<name>,<name>].")
+    return [build(config.data)]
+
+
+def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Callable[[], PairCheck]]:
+    """The check of each pair by the pair's name, once for all sets that share it."""
+    files = [each for each in found if each.pairs]
+    opened = {each.pairs[place] for each in files for place in each.places(at_most or each.used)}
+    calls: dict[Hashable, Callable[[], PairCheck]] = {
+        paths: partial(check_pair, paths, opened=paths in opened) for each in files for paths in each.pairs
+    }
+    for each in found:
+        if not each.pairs:
+            for name in _names(each, at_most):
+                calls[name] = partial(check_generated, each.samples, name[1])
+    return calls
+
+
+def _names(listing: Listing, at_most: int | None) -> Sequence[Hashable]:
+    if listing.pairs:
+        return listing.pairs
+    return [(id(listing.samples), place) for place in listing.places(at_most or _GENERATED)]
+
+
+def _refuse_bad(diagnosis: Diagnosis, folder: Path) -> None:
+    found = []
+    if diagnosis.lost:
+        found.append(f"{diagnosis.lost} of {len(diagnosis.sets)} data sets cannot be listed")
+    if diagnosis.bad_files:
+        found.append(f"{diagnosis.bad_files} {'file is' if diagnosis.bad_files == 1 else 'files are'} bad")
+    if found:
+        raise FlowBenchError(f"{' and '.join(found)}: {folder / PROBLEMS} names each.")

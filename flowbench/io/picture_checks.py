@@ -1,0 +1,160 @@
+"""Whether a picture file is whole and can hold the pixels it claims, found out without decoding it.
+
+OpenCV trusts the header when it allocates, and some of its versions fill what a truncated file lacks with grey.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from flowbench.errors import FlowBenchError
+from flowbench.io.limits import DEFLATE_RATIO, check_pixels
+
+# Exactly one white-space character ends the header of a binary map: its pixels may look like white space.
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PNM_SIZE = re.compile(rb"P([1-6])" + 2 * (_GAP + rb"(\d{1,10})"))
+_PNM_LARGEST = re.compile(_GAP + rb"(\d{1,5})\s")
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_HEADER = struct.Struct(">IIBB")
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
+_JPEG_SCAN = 0xDA
+_JPEG_END = b"\xff\xd9"
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+
+
+def check_picture(path: Path, data: bytes) -> None:
+    """Raises FlowBenchError, naming the file, for an unknown, truncated or damaged picture or impossible claims.
+
+    WebP is left to its decoder: the format ends at 16383 x 16383 pixels, and at the length that it states.
+    """
+    for signature, check in _CHECKS.items():
+        if data.startswith(signature):
+            return check(path, data)
+    raise FlowBenchError(
+        f"{path}: starts with {data[:8]!r}, which is no picture of a known format (PNG, JPEG, PPM, PGM, BMP, TIFF, WebP)."
+    )
+
+
+def _check_png(path: Path, data: bytes) -> None:
+    chunks = _png_chunks(path, data)
+    kind, start, length = next(chunks)
+    if kind != b"IHDR" or length != 13:
+        raise _damaged(path, "PNG", "it does not start with the header")
+    width, height, depth, colour = _PNG_HEADER.unpack_from(data, start)
+    bits = depth * _PNG_CHANNELS.get(colour, 1)
+    packed = sum(length for kind, _, length in chunks if kind == b"IDAT")
+    check_pixels(path, width, height, room=8 * DEFLATE_RATIO * packed // max(bits, 1))
+
+
+def _png_chunks(path: Path, data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and length of each chunk's content up to the closing one, all checked against their checksums."""
+    view, position, kind = memoryview(data), 8, b""
+    while kind != b"IEND":
+        length = int.from_bytes(view[position : position + 4], "big")
+        kind, start, end = data[position + 4 : position + 8], position + 8, position + 8 + length
+        if end + 4 > len(data):
+            raise _truncated(path, "PNG")
+        if zlib.crc32(view[position + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise _damaged(path, "PNG", f"the checksum of its chunk {kind!r} is wrong")
+        yield kind, start, length
+        position = end + 4
+
+
+def _check_jpeg(path: Path, data: bytes) -> None:
+    size, position = None, 2
+    while True:
+        # Between segments anything may stand; 0xFF repeats at will before the marker.
+        position = data.find(b"\xff", position)
+        if position < 0 or position + 4 > len(data):
+            raise _truncated(path, "JPEG")
+        marker = data[position + 1]
+        if marker in (0x00, 0xFF) or marker in _JPEG_ALONE:
+            position += 1 if marker == 0xFF else 2
+            continue
+        if marker == _JPEG_SCAN:
+            break
+        if marker in _JPEG_FRAMES and position + 9 <= len(data):
+            size = struct.unpack_from(">HH", data, position + 5)
+        position += 2 + max(2, int.from_bytes(data[position + 2 : position + 4], "big"))
+    if size is None:
+        raise _damaged(path, "JPEG", "no size stands before its pixels")
+    # Within the packed pixels 0xFF is always followed by something else.
+    if data.find(_JPEG_END, position) < 0:
+        raise _truncated(path, "JPEG")
+    height, width = size
+    # Each block of 8 x 8 pixels takes a bit at least.
+    check_pixels(path, width, height, room=8 * 64 * len(data))
+
+
+def _check_pnm(path: Path, data: bytes) -> None:
+    header = _PNM_SIZE.match(data)
+    if header is None:
+        raise _damaged(path, "PPM or PGM", "its header holds no width and height")
+    kind, width, height = int(header[1]), int(header[2]), int(header[3])
+    start, samples, bytes_each = header.end(), 3 if kind in (3, 6) else 1, 1
+    if kind not in (1, 4):
+        largest = _PNM_LARGEST.match(data, header.end())
+        if largest is None:
+            raise _damaged(path, "PPM or PGM", "its header holds no largest value")
+        start, bytes_each = largest.end(), 2 if kind in (5, 6) and int(largest[1]) > 255 else 1
+    values = len(data) - start
+    room = values // (samples * bytes_each) if kind != 4 else 8 * values
+    check_pixels(path, width, height, room)
+
+
+def _check_bmp(path: Path, data: bytes) -> None:
+    if len(data) < 26:
+        raise _truncated(path, "BMP")
+    old = int.from_bytes(data[14:18], "little") == 12
+    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    # Run lengths give 255 pixels for two bytes; rows that stand top-down have a height below zero.
+    check_pixels(path, width, abs(height), room=255 * len(data) // 2)
+
+
+def _check_tiff(path: Path, data: bytes) -> None:
+    order = "<" if data.startswith(b"II") else ">"
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, directory)
+        entries = [struct.unpack_from(f"{order}HHI", data, directory + 2 + 12 * index) for index in range(count)]
+        values = {
+            tag: struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, directory + 10 + 12 * index)[0]
+            for index, (tag, kind, _) in enumerate(entries)
+            if tag in (_TIFF_WIDTH, _TIFF_HEIGHT)
+        }
+    except struct.error:
+        raise _truncated(path, "TIFF") from None
+    # Fax coding of white paper has no limit worth the name.
+    check_pixels(path, values.get(_TIFF_WIDTH, 0), values.get(_TIFF_HEIGHT, 0), room=math.inf)
+
+
+def _check_webp(path: Path, data: bytes) -> None:
+    if data[8:12] != b"WEBP":
+        raise _damaged(path, "WebP", "it is another RIFF file")
+    if 8 + int.from_bytes(data[4:8], "little") > len(data):
+        raise _truncated(path, "WebP")
+
+
+def _truncated(path: Path, kind: str) -> FlowBenchError:
+    return FlowBenchError(f"{path}: truncated: the end of the {kind} picture is missing. Fetch it again.")
+
+
+def _damaged(path: Path, kind: str, detail: str) -> FlowBenchError:
+    return FlowBenchError(f"{path}: a damaged {kind} picture: {detail}. Fetch it again.")
+
+
+_CHECKS = {
+    b"\x89PNG\r\n\x1a\n": _check_png,
+    b"\xff\xd8\xff": _check_jpeg,
+    **{f"P{kind}".encode(): _check_pnm for kind in range(1, 7)},
+    b"BM": _check_bmp,
+    b"II*\0": _check_tiff,
+    b"MM\0*": _check_tiff,
+    b"RIFF": _check_webp,
+}

@@ -1,0 +1,75 @@
+"""What a delta update has propagated, and what that cost: by step, layer and sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from flowbench.ops.delta_counting import Work
+
+_COUNTED = ("update_gmacs", "update_gmacs_relu", "update_gmacs_dense", "update_gmacs_dense_shared")
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """Of a layer at a step. work: of all that it convolves. context: of the part that does not change from step to step."""
+
+    work: Work
+    context: Work | None = None
+
+
+@dataclass
+class Ledger:
+    """Of one batch of `size` pairs. It grows with every step of the update."""
+
+    size: int
+    _rows: list[Tensor] = field(default_factory=list)
+    _propagated: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
+    _work: list[dict[str, LayerWork]] = field(default_factory=list)
+
+    def begin_step(self, rows: Tensor) -> None:
+        """rows: which samples of the batch take it."""
+        self._rows.append(rows)
+        self._propagated.append([])
+        self._work.append({})
+
+    def propagate(self, macs: Tensor, of: Tensor) -> None:
+        """A layer's multiply-accumulates that the rule left, (B,), of so many a sample."""
+        self._propagated[-1].append((macs, of))
+
+    def count(self, layer: str, work: LayerWork) -> None:
+        self._work[-1][layer] = work
+
+    @property
+    def work(self) -> list[Mapping[str, Work]]:
+        """Each step's work by layer, of the samples that took the step."""
+        return [{layer: each.work for layer, each in step.items()} for step in self._work]
+
+    def stats(self, steps: Tensor) -> dict[str, Tensor]:
+        """Figures of each sample, (B,), over the steps that it took.
+
+        propagated: the share of the delta layers' multiplications that the rule left. Where work was counted, also 10^9
+        multiply-accumulates of the update block. update_gmacs: those whose input element is not zero as it is propagated;
+        update_gmacs_relu: as it is without the rule; update_gmacs_dense: all; update_gmacs_dense_shared: all of a network
+        that convolves the context once a pair.
+        """
+        sums = torch.zeros(2 + len(_COUNTED), self.size, dtype=torch.float64, device=steps.device)
+        for number, rows in enumerate(self._rows):
+            taken = (number < steps[rows]).to(sums)
+            for macs, of in self._propagated[number]:
+                sums[0, rows] += macs * taken
+                sums[1, rows] += of * taken
+            for each in self._work[number].values():
+                work = each.work
+                repeated = each.context.dense if each.context and number else 0
+                sums[2, rows] += work.macs * taken
+                sums[3, rows] += work.raw_macs * taken
+                sums[4, rows] += work.dense * taken
+                sums[5, rows] += (work.dense - repeated) * taken
+        stats = {"propagated": sums[0] / sums[1]}
+        if any(self._work):
+            stats |= {name: macs / 1e9 for name, macs in zip(_COUNTED, sums[2:], strict=True)}
+        return {name: figures.float() for name, figures in stats.items()}

@@ -1,0 +1,194 @@
+"""DeltaDEQ: DEQ-Flow whose solver propagates changes alone (NeurIPS 2024, "Exploiting Heterogeneous Convergence ...")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flowbench.deq import FixedPoint, Solution, State
+from flowbench.deq.normalisation import weights_computed_once
+from flowbench.networks.delta_ledger import LayerWork, Ledger
+from flowbench.networks.deqflow import DEQFlow, Equilibrium, deqflow
+from flowbench.networks.refinement import Refinement
+from flowbench.networks.update import GatedPass, UpdateStep
+from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
+from flowbench.ops.delta_counting import Work, uses_of_pixels
+from flowbench.ops.delta_lookup import DeltaLookup
+from flowbench.structures import FlowOutput
+
+
+@dataclass(frozen=True)
+class DeltaEquilibrium(Equilibrium):
+    """memories: of the layers, by name, for the next pair of a video."""
+
+    memories: Mapping[str, DeltaMemory] = field(default_factory=dict)
+
+
+class DeltaDEQ(DEQFlow):
+    """A DEQ-Flow, with its parameters, whose checkpoints it takes; only its solves differ.
+
+    delta: how the convolutions of the update propagate changes. count: whether their multiplications are counted element by
+    element, which takes time. across_frames: whether the memories go on to the next pair of a video, or start fresh. In
+    training the solver follows the rule, and the gradient is that of the dense update. stats: DEQ-Flow's and `Ledger.stats`.
+    """
+
+    def __init__(self, *, delta: Delta, count: bool, across_frames: bool, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not isinstance(self.deq.solver, FixedPoint):
+            raise ValueError(
+                f"solver={type(self.deq.solver).__name__}: its steps mix states of the past, but a delta update follows one "
+                "state; choose model/solver=damped or model/solver=fixed_point."
+            )
+        self.delta = delta
+        self.count = count
+        self.across_frames = across_frames
+
+    def prepare(self, context: Tensor, attention: Tensor | None, reuse: Equilibrium | None) -> DeltaStep:
+        kept = reuse.memories if self.across_frames and isinstance(reuse, DeltaEquilibrium) else {}
+        dense = super().prepare(context, attention, reuse)
+        return DeltaStep(
+            dense=dense,
+            layers=_delta_layers(dense, context.dtype),
+            delta=self.delta,
+            context=context.detach(),
+            rows=torch.arange(context.shape[0], device=context.device),
+            memories={name: memory.clone() for name, memory in kept.items()},
+            ledger=Ledger(context.shape[0]),
+            count=self.count,
+        )
+
+    def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
+        refine, start = super().problem(image1, image2, reuse)
+        if self.delta.rule == "pixel":
+            refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta))
+        return refine, start
+
+    @torch.no_grad()
+    def work(self, image1: Tensor, image2: Tensor) -> list[Mapping[str, Work]]:
+        """The work of the update's layers, by the names of their parameters, at each step of the solve of a batch of pairs."""
+        with weights_computed_once(self.update_block):
+            refine, start = self.problem(image1, image2)
+            refine = replace(refine, update=replace(refine.update, count=True))
+            self.deq.solve(refine, start)
+        return refine.update.ledger.work
+
+    def _estimate(self, refine: Refinement, solution: Solution) -> FlowOutput:
+        output = super()._estimate(refine, solution)
+        output.stats |= refine.update.ledger.stats(solution.stats.steps)
+        if self.across_frames:
+            output.reuse = DeltaEquilibrium(output.reuse.hidden, output.reuse.flow, refine.update.memories)
+        return output
+
+
+def _delta_layers(step: UpdateStep, dtype: torch.dtype) -> dict[str, DeltaConv]:
+    """All convolutions of the update but its last. Those of the recurrent unit act on [hidden, motion]."""
+    encoder = step.block.encoder
+    names = ("convc1", "convc2", "convf1", "convf2", "conv")
+    layers = {f"encoder.{name}": DeltaConv.of(getattr(encoder, name), dtype) for name in names}
+    for number, gated in enumerate(step.recurrent.passes, start=1):
+        layers[f"gru.gates{number}"] = DeltaConv.from_weight(gated.gates_weight, None, gated.padding)
+        layers[f"gru.convq{number}"] = DeltaConv.from_weight(gated.candidate_weight, None, gated.padding)
+    return layers | {"flow_head.conv1": DeltaConv.of(step.block.flow_head.conv1, dtype)}
+
+
+@dataclass(frozen=True)
+class DeltaStep:
+    """(hidden, windows, flow) -> (hidden, change of flow), as UpdateStep, but for the steps of one solve, in their order.
+
+    memories and ledger belong to that solve, and grow with it. Where gradient is recorded the step is the dense one, and
+    leaves them alone: a memory has no gradient to what it was computed from. rows: the samples' places in the batch.
+    """
+
+    dense: UpdateStep
+    layers: Mapping[str, DeltaConv]
+    delta: Delta
+    context: Tensor
+    rows: Tensor
+    memories: dict[str, DeltaMemory]
+    ledger: Ledger
+    count: bool
+
+    def __call__(self, hidden: Tensor, windows: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            return self.dense(hidden, windows, flow)
+        self.ledger.begin_step(self.rows)
+        motion = self._motion(windows, flow)
+        if self.dense.aggregation is not None:
+            motion = torch.cat([motion, self.dense.aggregation(motion)], dim=1)
+        for number, gated in enumerate(self.dense.recurrent.passes, start=1):
+            hidden = self._gated(number, gated, hidden, motion)
+        features = self._convolve("flow_head.conv1", hidden).relu_()
+        last = self.dense.block.flow_head.conv2
+        if self.count:
+            work = Work.of(features, features, last.kernel_size, last.out_channels)
+            self.ledger.count("flow_head.conv2", LayerWork(work))
+        return hidden, last(features)
+
+    def select(self, index: Tensor) -> DeltaStep:
+        return replace(
+            self,
+            dense=self.dense.select(index),
+            context=self.context[index],
+            rows=self.rows[index],
+            memories={name: memory.select(index) for name, memory in self.memories.items()},
+        )
+
+    def _motion(self, windows: Tensor, flow: Tensor) -> Tensor:
+        corr = self._convolve("encoder.convc1", windows).relu_()
+        features = self._convolve("encoder.convf1", flow).relu_()
+        if self.dense.dropout is not None:
+            corr, features = corr * self.dense.dropout.corr, features * self.dense.dropout.flow
+        corr = self._convolve("encoder.convc2", corr).relu_()
+        features = self._convolve("encoder.convf2", features).relu_()
+        motion = self._convolve("encoder.conv", torch.cat([corr, features], dim=1)).relu_()
+        # The flow itself, not what is remembered of it.
+        return torch.cat([motion, flow.to(motion.dtype)], dim=1)
+
+    def _gated(self, number: int, gated: GatedPass, hidden: Tensor, motion: Tensor) -> Tensor:
+        gates = self._convolve(f"gru.gates{number}", torch.cat([hidden, motion], dim=1), gated.gates_context)
+        z, r = gates.sigmoid_().chunk(2, dim=1)
+        reset = torch.cat([r * hidden, motion], dim=1)
+        q = self._convolve(f"gru.convq{number}", reset, gated.candidate_context).tanh_()
+        return torch.lerp(hidden, q, z)
+
+    def _convolve(self, name: str, x: Tensor, constant: Tensor | None = None) -> Tensor:
+        layer, memory = self.layers[name], self.memories.get(name)
+        if self.count:
+            self._count(name, x, layer.changes(x, memory, self.delta), layer)
+        result = layer(x, memory, self.delta, constant)
+        self.memories[name] = result.memory
+        self._note(x, result.sent, layer)
+        return result.output
+
+    def _note(self, x: Tensor, sent: Tensor | None, layer: DeltaConv) -> None:
+        uses = uses_of_pixels(*x.shape[-2:], layer.pixels.sides, device=x.device).flatten().double()
+        outputs = layer.weight.shape[0]
+        of = x.shape[1] * outputs * uses.sum()
+        if sent is None:
+            self.ledger.propagate(of.expand(x.shape[0]), of)
+            return
+        channels = sent[:, 0] if sent.shape[1] == 1 else sent.sum(dim=1)
+        self.ledger.propagate((channels.flatten(1).double() @ uses) * (outputs * x.shape[1] // sent.shape[1]), of)
+
+    def _count(self, name: str, x: Tensor, changes: Tensor, layer: DeltaConv) -> None:
+        kernel, outputs = layer.pixels.sides, layer.weight.shape[0]
+        if not name.startswith("gru."):
+            self.ledger.count(name, LayerWork(Work.of(x, changes, kernel, outputs)))
+            return
+        # The context is an input of these layers, too, whose change is zero after the first step. Without a bias.
+        twins = [name.replace("gates", f"conv{gate}") for gate in "zr"] if "gates" in name else [name]
+        changed = self.context if name not in self.memories else torch.zeros_like(self.context)
+        context = Work.of(self.context, changed, kernel, outputs // len(twins))
+        work = Work.of(x, changes, kernel, outputs // len(twins)) + context
+        for twin in twins:
+            self.ledger.count(twin, LayerWork(work, context))
+
+
+def deltadeq(*, delta: Delta, count: bool = False, across_frames: bool = False, **settings: Any) -> DeltaDEQ:
+    """delta, count, across_frames: see DeltaDEQ. settings: those of `deqflow`, which gives the sizes."""
+    return deqflow(**settings, assemble=partial(DeltaDEQ, delta=delta, count=count, across_frames=across_frames))

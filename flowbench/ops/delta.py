@@ -1,0 +1,194 @@
+"""Delta convolutions: only what changed in the input is convolved, and added to the last output (DeltaDEQ, NeurIPS 2024).
+
+A layer remembers what it has propagated of its input, m, and the convolution of that, c. An iteration that converges changes
+less and less, so that ever fewer changes x - m are worth propagating. The memory is passed in and out: a layer holds none.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flowbench.errors import FlowBenchError
+from flowbench.ops.delta_pixels import PixelKernel, as_rows, moved_rows
+
+Rule = Literal["element", "pixel"]
+MemoryRule = Literal["bounded", "reference"]
+Execution = Literal["auto", "sparse", "dense"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """Which changes are propagated, what is remembered of the rest, and how it is carried out.
+
+    rule: "element" drops each change of at most `threshold`, the published rule, which saves multiplications that only
+    special hardware can leave out. "pixel" drops all channels of a pixel whose change has an RMS over the channels of at
+    most `threshold`: whole rows of a matrix product. threshold 0 drops exact equals alone.
+    memory: "bounded" remembers x where it was propagated, so that what was dropped is not lost but waits: no element (pixel:
+    no RMS) of x - m ever exceeds the threshold, and c is the convolution of m. "reference", the published code's, remembers
+    x everywhere: what was dropped is lost, and the error may grow with the steps.
+    execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the quicker one at each step.
+    """
+
+    threshold: float = 0.005
+    rule: Rule = "pixel"
+    memory: MemoryRule = "bounded"
+    execution: Execution = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
+            raise FlowBenchError(f"delta.threshold={self.threshold!r}: give a number of at least 0.")
+        if not 0 <= self.threshold < math.inf:
+            raise FlowBenchError(f"delta.threshold={self.threshold}: give a number of at least 0.")
+        for name, kinds in (("rule", Rule), ("memory", MemoryRule), ("execution", Execution)):
+            if getattr(self, name) not in get_args(kinds):
+                choices = ", ".join(get_args(kinds))
+                raise FlowBenchError(f"delta.{name}={getattr(self, name)!r}: choose one of {choices}.")
+        if self.execution == "sparse" and self.rule == "element":
+            raise FlowBenchError(
+                "delta.execution=sparse needs delta.rule=pixel: the element rule leaves no pixel that could be skipped."
+            )
+
+    def sent(self, x: Tensor, remembered: Tensor) -> Tensor:
+        """Where x is propagated: (B, C, H, W) bool for the element rule, (B, 1, H, W) for the pixel rule."""
+        if self.rule == "element":
+            return (x - remembered).abs_() > self.threshold
+        moved = moved_rows(as_rows(x), as_rows(remembered), self.threshold)
+        return moved.view(x.shape[0], 1, *x.shape[-2:])
+
+
+@dataclass(frozen=True)
+class DeltaMemory:
+    """Of one layer, for one batch. input: m, (B, Cin, H, W). padded: c without the bias, (B, H + 2 ph, W + 2 pw, Cout), whose
+    borders hold what falls outside of the picture. Its tensors are the layer's own, and a step changes them in place."""
+
+    input: Tensor
+    padded: Tensor
+
+    def select(self, index: Tensor) -> DeltaMemory:
+        return DeltaMemory(self.input[index], self.padded[index])
+
+    def clone(self) -> DeltaMemory:
+        return DeltaMemory(self.input.clone(), self.padded.clone())
+
+
+@dataclass(frozen=True)
+class DeltaResult:
+    """output: (B, Cout, H, W), a tensor of its own. memory: for the next step. sent: where x was propagated, (B, C or 1, H, W)
+    bool; None at the first step, which propagates all."""
+
+    output: Tensor
+    memory: DeltaMemory
+    sent: Tensor | None
+
+
+@dataclass(frozen=True)
+class DeltaConv:
+    """A convolution of stride 1 that keeps the size of the picture, as a delta convolution.
+
+    weight: (Cout, Cin, kh, kw). bias: (Cout,) or None. Neither takes gradient through it.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    pixels: PixelKernel
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d, dtype: torch.dtype | None = None) -> DeltaConv:
+        """dtype: that of the products; None for the layer's own."""
+        return cls.from_weight(layer.weight.to(dtype or layer.weight.dtype), layer.bias, _same_padding(layer))
+
+    @classmethod
+    def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> DeltaConv:
+        if tuple(2 * each + 1 for each in padding) != tuple(weight.shape[-2:]):
+            raise FlowBenchError(
+                "A delta convolution keeps the picture's size, but a kernel of "
+                f"{tuple(weight.shape[-2:])} with padding {padding} does not."
+            )
+        weight = weight.detach()
+        return cls(weight, None if bias is None else bias.detach(), PixelKernel.of(weight))
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        return self.pixels.padding
+
+    def __call__(
+        self, x: Tensor, memory: DeltaMemory | None, delta: Delta, constant: Tensor | None = None
+    ) -> DeltaResult:
+        """x: (B, Cin, H, W). memory: that of the step before, which is used up; None for the first step, which is dense.
+        constant: (B, Cout, H, W), what is added to the output in the place of the bias."""
+        if memory is None:
+            memory, sent = self._start(x), None
+        else:
+            sent = delta.sent(x, memory.input)
+            self.update(x, memory, sent, delta)
+        return DeltaResult(self._output(memory, constant), memory, sent)
+
+    def changes(self, x: Tensor, memory: DeltaMemory | None, delta: Delta) -> Tensor:
+        """(B, Cin, H, W): what a call with the same arguments would propagate, zero where it is dropped."""
+        if memory is None:
+            return x
+        return torch.where(delta.sent(x, memory.input), x - memory.input, 0)
+
+    def _start(self, x: Tensor) -> DeltaMemory:
+        batch, _, height, width = x.shape
+        down, across = self.padding
+        convolved = self._convolve(x)
+        # Sums of many small changes: never in half precision.
+        dtype = torch.promote_types(convolved.dtype, torch.float32)
+        padded = x.new_zeros(batch, height + 2 * down, width + 2 * across, convolved.shape[1], dtype=dtype)
+        memory = DeltaMemory(x.clone(memory_format=torch.channels_last), padded)
+        self._inside(memory).copy_(convolved.permute(0, 2, 3, 1))
+        return memory
+
+    def update(self, x: Tensor, memory: DeltaMemory, sent: Tensor, delta: Delta) -> None:
+        """Brings the memory from its step to that of x, of which `sent` is propagated."""
+        if delta.rule == "pixel" and delta.execution != "dense":
+            index = sent.flatten().nonzero().squeeze(1)
+            if delta.execution == "sparse" or index.numel() <= self.pixels.break_even * sent.numel():
+                self._update_pixels(x, memory, index, delta)
+                return
+        if delta.memory == "bounded":
+            torch.where(sent, x, memory.input, out=memory.input)
+            self._inside(memory).copy_(self._convolve(memory.input).permute(0, 2, 3, 1))
+        else:
+            change = torch.where(sent, x - memory.input, 0)
+            self._inside(memory).add_(self._convolve(change).permute(0, 2, 3, 1))
+            memory.input.copy_(x)
+
+    def _update_pixels(self, x: Tensor, memory: DeltaMemory, index: Tensor, delta: Delta) -> None:
+        now, before = as_rows(x), as_rows(memory.input)
+        current = now.index_select(0, index)
+        change = current - before.index_select(0, index)
+        if delta.memory == "bounded":
+            before.index_copy_(0, index, current)
+        else:
+            before.copy_(now)
+        self.pixels.add(change, index, memory.padded)
+
+    def _output(self, memory: DeltaMemory, constant: Tensor | None) -> Tensor:
+        convolved = self._inside(memory).permute(0, 3, 1, 2)
+        if constant is None and self.bias is not None:
+            constant = self.bias[:, None, None]
+        output = convolved.clone() if constant is None else convolved + constant
+        return output.to(self.weight.dtype)
+
+    def _inside(self, memory: DeltaMemory) -> Tensor:
+        (down, across), (_, height, width, _) = self.padding, memory.padded.shape
+        return memory.padded[:, down : height - down, across : width - across]
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return F.conv2d(x.to(self.weight.dtype), self.weight, padding=self.padding)
+
+
+def _same_padding(layer: nn.Conv2d) -> tuple[int, int]:
+    if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1 or layer.padding_mode != "zeros":
+        raise FlowBenchError(
+            f"A delta convolution has stride and dilation 1, one group and zeros around the picture: {layer} has not."
+        )
+    return layer.padding

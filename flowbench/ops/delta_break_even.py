@@ -1,0 +1,62 @@
+"""Measures from which share of active pixels on the whole picture is quicker: `python -m flowbench.ops.delta_break_even`.
+
+For each precision it prints what `delta_pixels` holds as a constant: how many input channels are multiplied in the time that
+it takes to add one product where it belongs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from flowbench.ops.delta import Delta, DeltaConv
+
+_PICTURE = (55, 128)
+# Input channels, output channels, kernel: layers of DEQ-Flow B.
+_LAYERS = ((256, 192, (3, 3)), (256, 126, (3, 3)), (128, 64, (3, 3)), (256, 256, (1, 5)), (256, 128, (5, 1)))
+_SHARES = (0.1, 0.5)
+
+
+def channels_per_addition(inputs: int, outputs: int, kernel: tuple[int, int], dtype: torch.dtype) -> float:
+    """Of one layer on this machine, from the time of two shares of active pixels and that of the whole picture."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
+    conv = DeltaConv.of(layer, dtype)
+    x = torch.randn(1, inputs, *_PICTURE).to(dtype).contiguous(memory_format=torch.channels_last)
+    memory = conv(x, None, Delta()).memory
+    masks = [torch.rand(1, 1, *_PICTURE) < share for share in _SHARES]
+    few, many, whole = _quickest(
+        lambda: conv.update(x, memory, masks[0], Delta(execution="sparse")),
+        lambda: conv.update(x, memory, masks[1], Delta(execution="sparse")),
+        lambda: conv.update(x, memory, masks[1], Delta(execution="dense")),
+    )
+    each = (many - few) / (_SHARES[1] - _SHARES[0])
+    break_even = (whole - (few - _SHARES[0] * each)) / each
+    return inputs * (1 / break_even - 1)
+
+
+def _quickest(*calls: Callable[[], None], repeats: int = 15) -> list[float]:
+    """Processor seconds, which other programs disturb least, of the calls in turn."""
+
+    def seconds(call: Callable[[], None]) -> float:
+        start = time.process_time()
+        call()
+        return time.process_time() - start
+
+    rounds = [[seconds(call) for call in calls] for _ in range(repeats)]
+    return [min(times) for times in zip(*rounds, strict=True)]
+
+
+@torch.no_grad()
+def main() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        found = [channels_per_addition(*layer, dtype) for layer in _LAYERS]
+        each = ", ".join(f"{channels:.0f}" for channels in found)
+        print(f"{dtype}: {statistics.median(found):.0f} ({each}), {torch.get_num_threads()} threads")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Counting multiplications: those of a convolution, and those of them whose input is not zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of a convolution at one step. Multiplications with the zeros around a picture are no work.
+
+    inputs: input elements of a sample. zeros: (B,), how many of them are zero as they are propagated; macs: (B,), the
+    multiply-accumulates that the others take. dense: the multiply-accumulates of all elements. raw_zeros, raw_macs: the same
+    as zeros and macs of the input itself rather than of its change, which tells what a ReLU before it saves anyway.
+    """
+
+    inputs: int
+    dense: int
+    zeros: Tensor
+    macs: Tensor
+    raw_zeros: Tensor
+    raw_macs: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, changes: Tensor, kernel: tuple[int, int], outputs: int, groups: int = 1) -> Work:
+        """x, changes: (B, Cin, H, W), the input, and what is propagated of it, by a kernel that keeps the picture's size."""
+        uses = uses_of_pixels(*x.shape[-2:], kernel, device=x.device) * (outputs // groups)
+        zeros, macs = _zeros_and_macs(changes, uses)
+        raw_zeros, raw_macs = _zeros_and_macs(x, uses)
+        return cls(x[0].numel(), x.shape[1] * int(uses.sum()), zeros, macs, raw_zeros, raw_macs)
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(mine + others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@lru_cache(maxsize=64)
+def uses_of_pixels(height: int, width: int, kernel: tuple[int, int], *, device: torch.device | None = None) -> Tensor:
+    """(H, W) int64: how many outputs inside a picture of this size use each of its pixels, for a kernel of odd sides."""
+    outputs = torch.ones(1, 1, height, width, dtype=torch.float64, device=device)
+    elements = torch.ones(1, 1, *kernel, dtype=torch.float64, device=device)
+    return F.conv2d(outputs, elements, padding=(kernel[0] // 2, kernel[1] // 2))[0, 0].round().long()
+
+
+def _zeros_and_macs(x: Tensor, macs_of_a_pixel: Tensor) -> tuple[Tensor, Tensor]:
+    nonzero = (x != 0).sum(dim=1)
+    return x[0].numel() - nonzero.sum(dim=(1, 2)), (nonzero * macs_of_a_pixel).sum(dim=(1, 2))

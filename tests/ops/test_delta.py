@@ -1,0 +1,230 @@
+import pytest
+import torch
+from support import golden
+from torch import nn
+
+from flowbench.errors import FlowBenchError
+from flowbench.ops.delta import Delta, DeltaConv
+from flowbench.ops.delta_counting import Work, uses_of_pixels
+
+KERNELS = [(1, 1), (1, 5), (5, 1), (3, 3), (7, 7)]
+
+
+def layer_of(kernel: tuple[int, int], *, inputs: int = 6, outputs: int = 4, bias: bool = True) -> nn.Conv2d:
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=bias, dtype=torch.float64)
+
+
+def settling(steps: int, shape: tuple[int, ...] = (2, 6, 7, 9)) -> list[torch.Tensor]:
+    """Inputs whose changes become fewer and smaller from step to step."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(shape, generator=generator, dtype=torch.float64)]
+    for step in range(1, steps):
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        weight = torch.rand(shape[0], 1, *shape[2:], generator=generator, dtype=torch.float64) ** step
+        inputs.append(inputs[-1] + 0.3 * weight * noise)
+    return inputs
+
+
+def run(layer: nn.Conv2d, delta: Delta, inputs: list[torch.Tensor]):
+    """Each step's input, result, and what is remembered after it."""
+    conv, memory = DeltaConv.of(layer), None
+    with torch.no_grad():
+        for x in inputs:
+            result = conv(x, memory, delta)
+            memory = result.memory
+            yield x, result, memory.input.clone()
+
+
+def golden_inputs() -> list[torch.Tensor]:
+    c, y, x = torch.meshgrid(*(torch.arange(size).double() for size in (16, 12, 16)), indexing="ij")
+    base = torch.sin(0.3 * x + 0.1 * c) + 0.5 * torch.cos(0.25 * y - 0.2 * c)
+    perturbation = torch.sin(1.7 * x + 0.9 * y + 0.5 * c)
+    return [(base + 0.1 * 0.3**step * perturbation)[None].float() for step in range(4)]
+
+
+def golden_layer() -> nn.Conv2d:
+    layer = nn.Conv2d(16, 24, 3, padding=1)
+    layer.weight.data = golden.filled("unit.weight", [24, 16, 3, 3])
+    layer.bias.data = golden.filled("unit.bias", [24])
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("threshold", "memory", "file"),
+    [
+        (0, "reference", "th0"),
+        (0, "bounded", "th0"),
+        (0.005, "reference", "th0p005_official"),
+        (0.005, "bounded", "th0p005_classical"),
+        (0.05, "reference", "th0p05_official"),
+        (0.05, "bounded", "th0p05_classical"),
+    ],
+)
+def test_a_layer_equals_the_published_one(threshold, memory, file):
+    case = golden.case("delta_conv")
+    delta = Delta(threshold=threshold, rule="element", memory=memory)
+    steps = list(run(golden_layer(), delta, golden_inputs()))
+    outputs = torch.cat([result.output for _, result, _ in steps])
+    assert (outputs - golden.array(f"delta_conv/{file}.npy")).abs().max() < case["tolerance"]["y_abs"]
+    kind = "official" if memory == "reference" else "classical"
+    for (_, result, _), published in zip(steps[1:], case["steps"][str(threshold)][1:], strict=True):
+        assert abs(int((~result.sent).sum()) - published[f"{kind}_zeros"]) <= 3
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("threshold", [0.0, 0.01, 0.1, 1.0])
+def test_bounded_elements_and_the_output_stay_within_the_proven_bound(kernel, threshold):
+    layer, theta = layer_of(kernel), threshold
+    bound = theta * layer.weight.abs().sum(dim=(1, 2, 3))[:, None, None]
+    waiting = 0.0
+    for x, result, remembered in run(layer, Delta(threshold=theta, rule="element"), settling(8)):
+        waiting = max(waiting, (x - remembered).abs().max().item())
+        assert ((result.output - layer(x)).abs() <= bound + 1e-12).all()
+        torch.testing.assert_close(result.output, layer(remembered), rtol=0, atol=1e-12)
+    assert waiting <= theta
+    assert waiting > 0.5 * theta or theta == 1.0 or theta == 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("execution", ["dense", "sparse"])
+def test_bounded_pixels_and_the_output_stay_within_the_proven_bound(kernel, execution):
+    """RMS of the waiting change at most the threshold; the output by Cauchy and Schwarz for each element of the kernel."""
+    layer, theta = layer_of(kernel), 0.1
+    channels = layer.in_channels
+    bound = theta * channels**0.5 * layer.weight.norm(dim=1).sum(dim=(1, 2))[:, None, None]
+    for x, result, remembered in run(layer, Delta(threshold=theta, execution=execution), settling(8)):
+        assert ((x - remembered).square().mean(dim=1).sqrt() <= theta + 1e-12).all()
+        assert ((result.output - layer(x)).abs() <= bound + 1e-12).all()
+        torch.testing.assert_close(result.output, layer(remembered), rtol=0, atol=1e-12)
+
+
+def test_the_reference_rule_loses_what_it_drops():
+    """A creeping input, each step of it below the threshold, never arrives; with the bounded memory it does."""
+    layer = layer_of((3, 3))
+    inputs = [torch.full((1, 6, 5, 5), 0.004 * step, dtype=torch.float64) for step in range(200)]
+    off = {}
+    for memory in ("reference", "bounded"):
+        *_, (x, result, _) = run(layer, Delta(threshold=0.005, rule="element", memory=memory), inputs)
+        off[memory] = (result.output - layer(x)).abs().max().item()
+    largest = layer.weight.abs().sum(dim=(1, 2, 3)).max().item()
+    assert off["bounded"] <= 0.005 * largest
+    assert off["reference"] > 20 * off["bounded"]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("memory", ["bounded", "reference"])
+def test_sparse_and_dense_execution_agree(kernel, memory):
+    outputs = {}
+    for execution in ("dense", "sparse", "auto"):
+        delta = Delta(threshold=0.1, memory=memory, execution=execution)
+        outputs[execution] = [result.output for _, result, _ in run(layer_of_seed(kernel), delta, settling(8))]
+    for execution in ("sparse", "auto"):
+        for found, expected in zip(outputs[execution], outputs["dense"], strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def layer_of_seed(kernel: tuple[int, int]) -> nn.Conv2d:
+    torch.manual_seed(0)
+    return layer_of(kernel)
+
+
+@pytest.mark.parametrize("execution", ["dense", "sparse", "auto"])
+def test_an_input_that_stays_is_propagated_nowhere(execution):
+    layer, (x, *_) = layer_of((3, 3)), settling(1)
+    first, second = (result for _, result, _ in run(layer, Delta(threshold=0, execution=execution), [x, x.clone()]))
+    assert first.sent is None
+    assert not second.sent.any()
+    torch.testing.assert_close(first.output, second.output, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["element", "pixel"])
+@pytest.mark.parametrize("memory", ["bounded", "reference"])
+def test_changing_input_and_output_in_place_leaves_the_memory_alone(rule, memory):
+    layer, delta = layer_of((3, 3)), Delta(threshold=0.05, rule=rule, memory=memory)
+    conv, kept, spoilt = DeltaConv.of(layer), None, None
+    for x in settling(5):
+        own = x.clone()
+        first, second = conv(x, kept, delta), conv(own, spoilt, delta)
+        assert torch.equal(first.output, second.output)
+        second.output.relu_()
+        own.zero_()
+        kept, spoilt = first.memory, second.memory
+
+
+def test_samples_taken_out_of_a_batch_keep_their_memories():
+    layer, delta, inputs = layer_of((1, 5)), Delta(threshold=0.1), settling(6)
+    conv, whole, kept = DeltaConv.of(layer), None, torch.tensor([1])
+    for x in inputs[:3]:
+        whole = conv(x, whole, delta).memory
+    part = whole.select(kept)
+    for x in inputs[3:]:
+        both, alone = conv(x, whole, delta), conv(x[kept], part, delta)
+        torch.testing.assert_close(alone.output, both.output[kept], rtol=0, atol=1e-12)
+        whole, part = both.memory, alone.memory
+
+
+def test_half_precision_adds_up_in_full():
+    """A hundred small changes, each rounded to 8 bits: their sum is not."""
+    layer = layer_of((3, 3)).float()
+    conv, delta, memory = DeltaConv.of(layer, torch.bfloat16), Delta(threshold=0, execution="sparse"), None
+    inputs = [torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(1)) * 0.999**step for step in range(100)]
+    for x in inputs:
+        result = conv(x, memory, delta)
+        memory = result.memory
+    assert result.output.dtype == torch.bfloat16
+    exact = layer(inputs[-1])
+    assert (result.output - exact).norm() < 0.01 * exact.norm()
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (2, 3)])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_work_equals_a_count_of_every_multiplication(height, width, kernel):
+    generator = torch.Generator().manual_seed(0)
+    x, changes = (torch.randn(2, 3, height, width, generator=generator).relu() for _ in range(2))
+    work = Work.of(x, changes, kernel, outputs=4)
+    down, across = kernel[0] // 2, kernel[1] // 2
+
+    def counted(values: torch.Tensor) -> int:
+        count = 0
+        for row in range(height):
+            for column in range(width):
+                for i in range(row - down, row + down + 1):
+                    for j in range(column - across, column + across + 1):
+                        if 0 <= i < height and 0 <= j < width:
+                            count += 4 * int((values[:, i, j] != 0).sum())
+        return count
+
+    assert work.dense == counted(torch.ones(3, height, width))
+    for sample in range(2):
+        assert int(work.macs[sample]) == counted(changes[sample])
+        assert int(work.raw_macs[sample]) == counted(x[sample])
+        assert int(work.zeros[sample]) == int((changes[sample] == 0).sum())
+    assert int(uses_of_pixels(height, width, kernel).sum()) * 3 * 4 == work.dense
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"threshold": -0.1}, "delta.threshold=-0.1: give a number of at least 0."),
+        ({"threshold": float("nan")}, "delta.threshold=nan: give a number of at least 0."),
+        ({"threshold": [0, 0.1]}, r"delta.threshold=\[0, 0.1\]: give a number of at least 0."),
+        ({"rule": "tile"}, "delta.rule='tile': choose one of element, pixel."),
+        ({"memory": "last"}, "delta.memory='last': choose one of bounded, reference."),
+        ({"execution": "fast"}, "delta.execution='fast': choose one of auto, sparse, dense."),
+        ({"rule": "element", "execution": "sparse"}, "delta.execution=sparse needs delta.rule=pixel"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, told):
+    with pytest.raises(FlowBenchError, match=told):
+        Delta(**settings)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=2)],
+    ids=["smaller", "strided", "grouped"],
+)
+def test_convolutions_of_another_kind_are_refused(layer):
+    with pytest.raises(FlowBenchError, match="A delta convolution"):
+        DeltaConv.of(layer)
