@@ -76,7 +76,9 @@ def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path)
             "lr_scheduler": {"_target_": "flowbench.schedules.one_cycle", "_partial_": True, "steps": 2},
         }
     )
-    data = FlowDataModule(name="noise", train={"noise": Part(Samples(3))}, val=Samples(2), batch_size=2, steps=2, workers=0)
+    data = FlowDataModule(
+        name="noise", train={"noise": Part(Samples(3))}, val=Samples(2), batch_size=2, steps=2, workers=0
+    )
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=2,
