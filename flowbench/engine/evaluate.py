@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import RichProgressBar
 from torch.utils.data import Dataset
 
@@ -22,8 +22,8 @@ from flowbench.engine.evaluation_files import EvaluationResult, print_result, wr
 from flowbench.engine.models import load_model
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.samples import SampleRecorder
-from flowbench.engine.step_limits import chosen_limits, limit_row
 from flowbench.engine.timing import NetworkTimer
+from flowbench.engine.variants import chosen_variants, is_compared, variant_row
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 
@@ -40,8 +40,8 @@ class _Test:
 def evaluate(config: DictConfig) -> list[EvaluationResult]:
     """Evaluates +ckpt=<ours or official> on each data set, in a folder each where there are several.
 
-    Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv where step limits are
-    compared; several get summary.csv, too.
+    Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv or thresholds.csv where
+    step limits or thresholds of the delta rule are compared; several get summary.csv, too.
     """
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add +ckpt=<file>.")
@@ -102,12 +102,11 @@ def _evaluated(
     test.data.test_on(test.samples)
     model.follow(test.data.protocol)
     compared = []
-    for limit in chosen_limits(config.steps, model):
-        if limit is not None:
-            model.set_iterations(limit)
+    for variant in chosen_variants(config, model):
+        variant.apply(model)
         trainer.test(model, datamodule=test.data, verbose=False)
         recorder.gather()
-        compared.append(limit_row(limit, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
+        compared.append(variant_row(variant, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
     result = EvaluationResult(
         folder,
         _settings(config, model, test, trainer),
@@ -116,7 +115,7 @@ def _evaluated(
         recorder.sequences(),
         recorder.solver(),
         recorder.traces(),
-        compared if isinstance(config.steps, ListConfig) else [],
+        compared if is_compared(config.steps) or is_compared(config.threshold) else [],
         headline=test.data.protocol.headline,
     )
     if is_first_process():

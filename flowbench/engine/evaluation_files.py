@@ -15,6 +15,7 @@ from flowbench.io.image import write_image
 from flowbench.io.records import write_csv, write_json
 from flowbench.metrics import sample_sums
 from flowbench.models.base import FlowModel
+from flowbench.report.comparison import comparison_title
 from flowbench.report.convergence import StepErrors, Trace
 from flowbench.report.html import Picture, Report, write_report
 from flowbench.report.table import metrics_table, print_table, rows_table
@@ -28,7 +29,7 @@ class EvaluationResult:
     """What an evaluation found, at the largest step limit where there are several.
 
     settings: whatever changes the numbers. samples: one row a pair, in the data's order. sequences: one row a sequence.
-    solver: means of what a solver did. traces: its residuals, one a pair. step_limits: one row a limit that was compared.
+    solver: means of what a solver did. traces: its residuals, one a pair. compared: one row a step limit or a threshold.
     headline: the measures that papers report on this data.
     """
 
@@ -39,7 +40,7 @@ class EvaluationResult:
     sequences: list[dict[str, Any]]
     solver: dict[str, float] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
-    step_limits: list[dict[str, Any]] = field(default_factory=list)
+    compared: list[dict[str, Any]] = field(default_factory=list)
     headline: Sequence[str] = ("epe",)
 
     @property
@@ -54,8 +55,8 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, p
     write_json(folder / "metrics.json", {"metrics": result.metrics, **solver, "settings": result.settings})
     write_csv(folder / "per_sample.csv", result.samples)
     write_csv(folder / "per_sequence.csv", result.sequences)
-    if result.step_limits:
-        write_csv(folder / "steps.csv", result.step_limits)
+    if result.compared:
+        write_csv(folder / ("thresholds.csv" if "threshold" in result.compared[0] else "steps.csv"), result.compared)
     pictured = _pictured(result.samples, pictures)
     report = Report(
         result.title,
@@ -65,7 +66,7 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, p
         result.samples,
         list(_pictures(result, model, samples, pictured)),
         solver=result.solver,
-        step_limits=result.step_limits,
+        compared=result.compared,
         traces=result.traces,
         step_errors=list(_step_errors(model, samples, pictured)) if hasattr(model, "flows_after_steps") else (),
     )
@@ -94,8 +95,8 @@ def print_result(result: EvaluationResult) -> None:
     print_table(metrics_table(result.metrics, result.title), console)
     if result.solver:
         print_table(metrics_table(result.solver, "solver (means)"), console)
-    if result.step_limits:
-        print_table(rows_table(result.step_limits, "step limits"), console)
+    if result.compared:
+        print_table(rows_table(result.compared, comparison_title(result.compared).lower()), console)
     for name, file in {"report": "report.html", "figures": "metrics.json"}.items():
         console.print(f"{name}: {result.folder / file}", highlight=False, soft_wrap=True)
 

@@ -117,6 +117,10 @@ class FlowModel(pl.LightningModule):
             raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")
         self.network.eval_iterations = iterations
 
+    def set_threshold(self, threshold: float | None) -> None:
+        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
+        raise FlowBenchError(f"{self.name} has no delta rule: leave threshold out, or choose a model=deltadeq_...")
+
     def follow(self, protocol: Protocol) -> None:
         """Estimates from now on as a data set's protocol has it."""
         if protocol.padding is not None and isinstance(self.fitting, Padding):

@@ -15,11 +15,11 @@ import numpy as np
 
 from flowbench.io.atomic import written_aside
 from flowbench.io.image import encode_image, read_image
+from flowbench.report.comparison import comparison_plots, comparison_title
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
 from flowbench.report.histogram import histogram_svg
 from flowbench.report.html_table import html_metrics, html_table
-from flowbench.report.step_limits import step_limit_plots
 
 _WIDEST_PICTURE = 1600
 
@@ -39,7 +39,8 @@ class Report:
 
     settings: what changes the numbers (model, checkpoint, data, split, steps, padding, precision). metrics, solver: by
     name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples'
-    "epe". pictures: shown group by group, in the given order. step_limits: one row a limit, as steps.csv has them.
+    "epe". pictures: shown group by group, in the given order. compared: one row a step limit
+    or threshold, as steps.csv and thresholds.csv have them.
     traces: of all samples that a solver was at. step_errors: of the samples that are pictured.
     """
 
@@ -50,7 +51,7 @@ class Report:
     per_sample: Sequence[Mapping[str, Any]] = ()
     pictures: Sequence[Picture] = ()
     solver: Mapping[str, float] = field(default_factory=dict)
-    step_limits: Sequence[Mapping[str, Any]] = ()
+    compared: Sequence[Mapping[str, Any]] = ()
     traces: Sequence[Trace] = ()
     step_errors: Sequence[StepErrors] = ()
 
@@ -77,9 +78,9 @@ def _sections(report: Report) -> list[str]:
     sections = []
     if report.metrics:
         sections.append(_section("Metrics", html_metrics(report.metrics)))
-    if report.step_limits:
-        table = html_table(report.step_limits, name="step-limits")
-        sections.append(_section("Step limits", table + _plots(step_limit_plots(report.step_limits))))
+    if report.compared:
+        table = html_table(report.compared, name="compared")
+        sections.append(_section(comparison_title(report.compared), table + _plots(comparison_plots(report.compared))))
     if report.solver:
         sections.append(_section("Solver", html_metrics(report.solver, name="solver")))
     if report.settings:

@@ -13,8 +13,8 @@ from flowbench.configs import resolved
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.models import build_model, load_model
 from flowbench.engine.samples import SampleRecorder
-from flowbench.engine.step_limits import chosen_limits
 from flowbench.engine.timing import NetworkTimer
+from flowbench.engine.variants import chosen_limits
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from flowbench.report.comparison import comparison_plots
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, residual_plots
 from flowbench.report.html import Report, render_report
-from flowbench.report.step_limits import step_limit_plots
 
 
 def trace(index, reason="converged", steps=4):
@@ -35,9 +35,9 @@ def test_lines_are_coloured_by_why_the_solver_left():
 
 def test_a_limit_without_an_error_is_left_out_of_the_plot():
     rows = [{"limit": 2, "seconds_per_pair": 0.1, "epe": 3.0}, {"limit": 4, "seconds_per_pair": 0.2}]
-    for svg in step_limit_plots(rows):
+    for svg in comparison_plots(rows):
         assert svg.count("<circle") == 1
-    assert ">3.000<" in step_limit_plots(rows)[0]
+    assert ">3.000<" in comparison_plots(rows)[0]
 
 
 @pytest.mark.parametrize("count", [MOST_LINES, MOST_LINES + 1])
@@ -52,7 +52,7 @@ def test_report_has_a_section_each_for_solver_limits_and_convergence():
     report = Report(
         "deqflow",
         solver={"steps": 3.5, "converged": 25.0},
-        step_limits=rows,
+        compared=rows,
         traces=[trace(0)],
         step_errors=[StepErrors("sample 0", "worst", [3.0, 2.0])],
     )
@@ -60,4 +60,4 @@ def test_report_has_a_section_each_for_solver_limits_and_convergence():
     assert re.findall("<h2>(.*?)</h2>", page) == ["Step limits", "Solver", "Convergence"]
     assert page.count("<svg") == 5
     assert "converged (%)" in page
-    assert page.count('id="step-limits"') == page.count('id="solver"') == 1
+    assert page.count('id="compared"') == page.count('id="solver"') == 1

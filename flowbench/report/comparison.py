@@ -1,0 +1,42 @@
+"""A network at several step limits, or at several thresholds of the delta rule, as plots of its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowbench.report.line_plot import Line, line_plot_svg
+
+_ERROR = "EPE (px)"
+_WORK = "update_gmacs"
+
+
+def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the rows compare."""
+    return "Thresholds" if "threshold" in rows[0] else "Step limits"
+
+
+def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The error against the limit or the work, and against the time, as SVG.
+
+    rows: `limit` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `update_gmacs`, where counted.
+    """
+    errors = [row.get("epe", math.nan) for row in rows]
+    seconds = [row["seconds_per_pair"] for row in rows]
+    if "threshold" in rows[0]:
+        names = [str(row["threshold"]) for row in rows]
+        plots = [_line(seconds, errors, names, "time a pair (s), by threshold")]
+        counted = [(row[_WORK], error, name) for row, error, name in zip(rows, errors, names) if _WORK in row]
+        if counted:
+            plots.append(_line(*map(list, zip(*counted)), "multiplications of the update (10^9 a pair), by threshold"))
+        return plots
+    limits = [row["limit"] for row in rows]
+    return [
+        _line(limits, errors, [f"{error:.3f}" for error in errors], "step limit"),
+        _line(seconds, errors, [str(limit) for limit in limits], "time a pair (s), by step limit"),
+    ]
+
+
+def _line(x: Sequence[float], y: Sequence[float], labels: Sequence[str], title: str) -> str:
+    return line_plot_svg([Line(x, y, labels=labels)], x=title, y=_ERROR)
