@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flowbench.io.atomic import written_aside
-from flowbench.io.image import encode_image, read_image
+from flowbench.io.image import read_image
 from flowbench.report.comparison import comparison_plots, comparison_title
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
 from flowbench.report.histogram import histogram_svg
 from flowbench.report.html_table import html_metrics, html_table
+from flowbench.report.page import note, picture, plots, render_page, section, write_page
 
 _WIDEST_PICTURE = 1600
 
@@ -61,66 +58,49 @@ def write_report(path: str | Path, report: Report) -> None:
 
     Raises FlowBenchError, naming the file, when a picture cannot be read or the report cannot be written.
     """
-    page = render_report(report)
-    with written_aside(path) as aside:
-        aside.write_text(page, encoding="utf-8")
+    write_page(path, report.title, _sections(report))
 
 
 def render_report(report: Report) -> str:
     """The report's HTML."""
-    parts = {"title": escape(report.title), "content": "\n".join(_sections(report))}
-    template = files("flowbench.report").joinpath("report_template.html").read_text(encoding="utf-8")
-    # In one pass, so that a user's text that looks like a placeholder stays what it is.
-    return re.sub(r"\{\{(title|content)\}\}", lambda match: parts[match[1]], template)
+    return render_page(report.title, _sections(report))
 
 
 def _sections(report: Report) -> list[str]:
     sections = []
     if report.metrics:
-        sections.append(_section("Metrics", html_metrics(report.metrics)))
+        sections.append(section("Metrics", html_metrics(report.metrics)))
     if report.compared:
         table = html_table(report.compared, name="compared")
-        sections.append(_section(comparison_title(report.compared), table + _plots(comparison_plots(report.compared))))
+        sections.append(section(comparison_title(report.compared), table + plots(*comparison_plots(report.compared))))
     if report.solver:
-        sections.append(_section("Solver", html_metrics(report.solver, name="solver")))
+        sections.append(section("Solver", html_metrics(report.solver, name="solver")))
     if report.settings:
-        sections.append(_section("Settings", _settings(report.settings)))
+        sections.append(section("Settings", _settings(report.settings)))
     errors = [row["epe"] for row in report.per_sample if row.get("epe") is not None]
     if np.isfinite(errors).any():
         figure = histogram_svg(errors, unit="end-point error (px)", counted="samples")
-        sections.append(_section("Error of the samples", figure))
+        sections.append(section("Error of the samples", figure))
     if report.traces:
-        sections.append(_section("Convergence", _convergence(report)))
-    for group in dict.fromkeys(picture.group for picture in report.pictures):
-        figures = [_figure(picture) for picture in report.pictures if picture.group == group]
-        sections.append(_section(group or "Pictures", "\n".join(figures)))
+        sections.append(section("Convergence", _convergence(report)))
+    for group in dict.fromkeys(each.group for each in report.pictures):
+        figures = [_figure(each) for each in report.pictures if each.group == group]
+        sections.append(section(group or "Pictures", "\n".join(figures)))
     if report.per_sequence:
-        sections.append(_section("Sequences", html_table(report.per_sequence, name="per-sequence")))
+        sections.append(section("Sequences", html_table(report.per_sequence, name="per-sequence")))
     if report.per_sample:
-        sections.append(_section("Samples", html_table(report.per_sample, name="per-sample")))
+        sections.append(section("Samples", html_table(report.per_sample, name="per-sample")))
     return sections
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
-
-
 def _convergence(report: Report) -> str:
-    content = _plots(residual_plots(report.traces))
+    content = plots(*residual_plots(report.traces))
     if len(report.traces) > MOST_LINES:
-        content += _note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
+        content += note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
     if report.step_errors:
-        content += _plots([error_plot(report.step_errors)])
-        content += _note("Error of the pictured samples from a cold start, had the solver ended after this step.")
+        content += plots(error_plot(report.step_errors))
+        content += note("Error of the pictured samples from a cold start, had the solver ended after this step.")
     return content
-
-
-def _plots(plots: Sequence[str]) -> str:
-    return f'<div class="plots">{"".join(plots)}</div>'
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
@@ -130,14 +110,6 @@ def _settings(settings: Mapping[str, Any]) -> str:
     return f'<dl id="settings">{"".join(lines)}</dl>'
 
 
-def _figure(picture: Picture) -> str:
-    image = picture.image if isinstance(picture.image, np.ndarray) else read_image(picture.image)
-    if image.shape[1] > _WIDEST_PICTURE:
-        image = scaled(image, _WIDEST_PICTURE)
-    data = base64.b64encode(encode_image(image, ".webp", name=picture.caption)).decode()
-    caption = escape(picture.caption)
-    size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
-    return (
-        f'<figure><img src="data:image/webp;base64,{data}" alt="{caption}" {size}>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+def _figure(shown: Picture) -> str:
+    image = shown.image if isinstance(shown.image, np.ndarray) else read_image(shown.image)
+    return picture(scaled(image, _WIDEST_PICTURE) if image.shape[1] > _WIDEST_PICTURE else image, shown.caption)

@@ -20,12 +20,17 @@ def write_page(path: str | Path, title: str, sections: Sequence[str]) -> None:
 
     Raises FlowBenchError, naming the file, when it cannot be written.
     """
+    page = render_page(title, sections)
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def render_page(title: str, sections: Sequence[str]) -> str:
+    """The page's HTML. title: plain, escaped here."""
     parts = {"title": escape(title), "content": "\n".join(sections)}
     template = files("flowbench.report").joinpath("report_template.html").read_text(encoding="utf-8")
     # In one pass, so that a user's text that looks like a placeholder stays what it is.
-    page = re.sub(r"\{\{(title|content)\}\}", lambda match: parts[match[1]], template)
-    with written_aside(path) as aside:
-        aside.write_text(page, encoding="utf-8")
+    return re.sub(r"\{\{(title|content)\}\}", lambda match: parts[match[1]], template)
 
 
 def section(title: str, *content: str) -> str:
