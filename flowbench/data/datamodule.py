@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import cv2
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from flowbench.data.augmentation import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
-from flowbench.data.mixing import Part, TrainingSamples
+from flowbench.data.mixing import Part, TrainingSamples, readable_indices
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch, Protocol
@@ -25,7 +26,8 @@ class FlowDataModule(pl.LightningDataModule):
 
     train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
     submission: those whose truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
-    on_error: what an unreadable training pair does, "raise" or "skip". batch_size: pairs a training step and process. crop:
+    on_error: what an unreadable pair does to training, "raise", or "skip": another one takes its place, and validation
+    leaves it out. batch_size: pairs a training step and process. crop:
     (height, width) of training samples, or None for whole pictures. cache: keywords of SampleCache, for training alone;
     evaluation reads the files, and writes nothing.
     """
@@ -51,14 +53,18 @@ class FlowDataModule(pl.LightningDataModule):
         super().__init__()
         self.name = name
         crop = tuple(crop) if crop else None
+        self.parts = dict(train or {})
+        self.val, self.test, self.submission = val, dict(test or {}), dict(submission or {})
+        self._refuse_other_objects()
         self.parts = {
             part_name: replace(part, augmentations=for_crop(part.augmentations, crop))
-            for part_name, part in (train or {}).items()
+            for part_name, part in self.parts.items()
         }
-        self.val, self.test, self.submission = val, dict(test or {}), dict(submission or {})
-        self.protocol = Protocol(**protocol or {})
+        self.protocol = _settings(Protocol, "data.protocol", protocol or {})
         self.on_error = on_error
-        self.cache = None if cache is None else SampleCache(**cache)
+        self.cache = None if cache is None else _settings(SampleCache, "data.cache", cache)
+        # What is wrong with validation pairs that were left out.
+        self.skipped: list[str] = []
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.steps = steps
@@ -81,9 +87,18 @@ class FlowDataModule(pl.LightningDataModule):
             self._refuse_empty(self.train, "train")
             for start in self.train.starts():
                 _ = self.train[0, start]
+            self._leave_out_unreadable()
         if stage in ("fit", "validate"):
             self._refuse_empty(self.val, "val")
             _ = self.val[0]
+
+    def _leave_out_unreadable(self) -> None:
+        """Reads every validation pair once: a run of days must not end at one that training would pass over."""
+        if self.on_error != "skip" or self.val is None or self.skipped:
+            return
+        readable, self.skipped = readable_indices(self.val)
+        if self.skipped:
+            self.val = Subset(self.val, readable)
 
     def split(self, name: str) -> dict[str, Dataset]:
         """The data sets of train, val, test or submission, by their names; training samples as they are, each once."""
@@ -157,11 +172,37 @@ class FlowDataModule(pl.LightningDataModule):
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size)
 
+    def trees(self) -> dict[str, str]:
+        """Which tree was found, of each data set that has several."""
+        found = ((label, getattr(samples, "tree_found", None)) for label, samples in self._labelled())
+        return {label: tree for label, tree in found if tree is not None}
+
     def _refuse_empty(self, samples: Dataset | None, split: str) -> None:
         if samples is None or len(samples) == 0:
             raise FlowBenchError(
-                f"The data '{self.name}' has no {split} pairs: check its folder and its split, or choose other data."
+                f"The data '{self.name}' has no {split} pairs: check data.{split} and where its files lie, or choose other "
+                "data."
             )
+
+    def _refuse_other_objects(self) -> None:
+        named = {f"train.{name}": (part, Part) for name, part in self.parts.items()}
+        named |= {f"test.{name}": (samples, Dataset) for name, samples in self.test.items()}
+        named |= {f"submission.{name}": (samples, Dataset) for name, samples in self.submission.items()}
+        named |= {} if self.val is None else {"val": (self.val, Dataset)}
+        for key, (found, kind) in named.items():
+            if not isinstance(found, kind):
+                raise FlowBenchError(
+                    f"data.{key} of '{self.name}' is {found!r}, without the _target_ of a {kind.__name__}: is its name right?"
+                )
+
+
+def _settings(kind: type, key: str, given: Any) -> Any:
+    """An object from the keywords of a config."""
+    names = signature(kind).parameters
+    needed = [name for name, parameter in names.items() if parameter.default is parameter.empty]
+    if not isinstance(given, Mapping) or not set(needed) <= set(given) <= set(names):
+        raise FlowBenchError(f"{key}={given}: give {{{', '.join(f'{name}: ...' for name in needed or names)}}}.")
+    return kind(**given)
 
 
 def _start_worker(worker: int) -> None:

@@ -42,6 +42,18 @@ def _one_after_the_other(augmentations: Sequence[Augmentation | Sequence[Augment
     return [one for each in augmentations for one in (each if isinstance(each, Sequence) else [each])]
 
 
+def readable_indices(samples: Dataset) -> tuple[list[int], list[str]]:
+    """Reads every sample: the indices of those that can be read, and what is wrong with the others."""
+    readable, wrong = [], []
+    for index in range(len(samples)):
+        try:
+            _ = samples[index]
+            readable.append(index)
+        except FlowBenchError as error:
+            wrong.append(str(error))
+    return readable, wrong
+
+
 class TrainingSamples(Dataset):
     """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from flowbench.configs import config_folder
+from flowbench.errors import FlowBenchError
 
 
 def model_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -27,8 +29,13 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
 
 def data_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """conf/data/<name>.yaml with those of a command line's changes that concern the data and where they lie."""
+    # What is trained on is another set's business.
     changes = [word for word in overrides if word.lstrip("+~").startswith(("data.", "roots."))]
-    return _composed([f"+data={name}", "+roots=default", *changes]).data
+    changes = [word for word in changes if not word.lstrip("+~").startswith("data.train.")]
+    try:
+        return _composed([f"+data={name}", "+roots=default", *changes]).data
+    except HydraException as error:
+        raise FlowBenchError(f"{' '.join(changes)} does not fit data={name}, one of the list: {error}") from error
 
 
 def _of_the_model(change: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from flowbench.engine.composed_groups import chosen_data, data_config
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
 from flowbench.engine.models import load_model
 from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
@@ -68,20 +69,26 @@ def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[Flow
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]
-    return [evaluation_data(config.get("data"), settings)]
+    return [evaluation_data(config.get("data"), settings, overrides)]
 
 
-def evaluation_data(chosen: DictConfig | None, settings: Mapping[str, Any]) -> FlowDataModule:
-    """The data that was asked for, or else the data that the checkpoint was trained on."""
+def evaluation_data(
+    chosen: DictConfig | None, settings: Mapping[str, Any], overrides: Sequence[str] = ()
+) -> FlowDataModule:
+    """The data that was asked for, or else the data that the checkpoint was trained on, where that or roots.<set>= says."""
     if chosen and "_target_" in chosen:
         return build(chosen)
     if "data" not in settings:
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    remembered = OmegaConf.create(dict(settings["data"]))
-    return build(OmegaConf.merge(remembered, chosen or {}), from_checkpoint=True)
+    roots = [word.lstrip("+") for word in overrides if word.lstrip("+").startswith("roots.")]
+    remembered = OmegaConf.create({"data": dict(settings["data"]), "roots": dict(settings.get("roots", {}))})
+    whole = OmegaConf.merge(remembered, {"data": chosen or {}}, OmegaConf.from_dotlist(roots))
+    return build(whole.data, from_checkpoint=True)
 
 
 def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:
+    if split not in ("train", "val", "test"):
+        raise FlowBenchError(f"split={split}: choose train, val or test, whose truth is known.")
     tests = []
     for data in modules:
         sets = data.split(split)
@@ -100,7 +107,7 @@ def _evaluated(
     timer: NetworkTimer,
 ) -> EvaluationResult:
     test.data.test_on(test.samples)
-    model.follow(test.data.protocol)
+    follow_protocol(model, test.data.protocol)
     compared = []
     for variant in chosen_variants(config, model):
         variant.apply(model)

@@ -23,6 +23,7 @@ from flowbench.engine.predict_data import prediction_of_data
 from flowbench.engine.predict_settings import check_settings
 from flowbench.engine.prediction_loop import PairStream, Prediction, Totals, predict_pairs
 from flowbench.engine.predictions import SideBySideVideo, Sink, file_sinks
+from flowbench.engine.protocols import follow_protocol
 from flowbench.io import FrameSource, open_frames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
@@ -79,7 +80,7 @@ def predict(config: DictConfig) -> PredictionResult:
 def _model(config: DictConfig, protocol: Protocol) -> FlowModel:
     device = chosen_device(str(config.device))
     model, _ = load_model(config.ckpt, config.get("model"))
-    model.follow(protocol)
+    follow_protocol(model, protocol)
     if config.iterations is not None:
         model.set_iterations(config.iterations)
     return model.to(device)

@@ -32,7 +32,9 @@ def prediction_of_data(config: DictConfig, folder: Path) -> Prediction:
     data = chosen_data_module(config)
     if config.submission:
         return _submission(config, folder, data)
-    data_sets = data.split(config.split)
+    # Pictures without truth are nothing to test on, but to predict.
+    untrue = config.split == "test" and not data.test and data.submission
+    data_sets = data.split("submission" if untrue else config.split)
     return Prediction(
         stream=_stream(data_sets, config.limit),
         forward=nullcontext(_file_sinks(config, folder)),

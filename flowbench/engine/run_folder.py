@@ -22,8 +22,8 @@ LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
 
 
-def record(folder: Path, config: DictConfig, counts: dict[str, int]) -> None:
-    """Writes config.yaml (no secrets) and provenance.json: versions, git state, command line, pairs of each split."""
+def record(folder: Path, config: DictConfig, counts: dict[str, int], trees: dict[str, str]) -> None:
+    """Writes config.yaml (no secrets) and provenance.json: versions, git state, command line, pairs, trees of data sets."""
     with written_aside(folder / CONFIG) as aside:
         aside.write_text(OmegaConf.to_yaml(OmegaConf.create(resolved(config))))
     provenance = {
@@ -33,6 +33,7 @@ def record(folder: Path, config: DictConfig, counts: dict[str, int]) -> None:
         "packages": {name: _version(name) for name in _PACKAGES},
         "git": _git_state(),
         "pairs": counts,
+        "trees": trees,
     }
     with written_aside(folder / "provenance.json") as aside:
         aside.write_text(json.dumps(provenance, indent=2) + "\n")

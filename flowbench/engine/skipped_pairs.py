@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -22,28 +23,37 @@ class SkippedPairs(Callback):
         self._count = 0
         self._told: set[str] = set()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self._count, "told": sorted(self._told)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._count, self._told = state["count"], set(state["told"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for message in trainer.datamodule.skipped:
+            self._tell(trainer, f"(validation) {message}")
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, batch_idx: int
     ) -> None:
         self._count += len(batch.skipped)
         if trainer.datamodule.on_error == "skip":
             pl_module.log("train/skipped_pairs", float(self._count), reduce_fx="max")
-        for message in dict.fromkeys(batch.skipped):
-            if message not in self._told:
-                self._told.add(message)
-                log.warning("Skipped a pair that cannot be read: %s", message)
-                self._append(Path(trainer.default_root_dir) / FILE, message)
+        for message in batch.skipped:
+            self._tell(trainer, message)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._count:
             log.warning(
-                "%d times an unreadable pair was skipped; the %d that are concerned are listed in %s.",
+                "Unreadable pairs were skipped %d times; %s lists what is wrong with them.",
                 self._count,
-                len(self._told),
                 Path(trainer.default_root_dir) / FILE,
             )
 
-    @staticmethod
-    def _append(path: Path, message: str) -> None:
-        with path.open("a", encoding="utf-8") as file:
+    def _tell(self, trainer: pl.Trainer, message: str) -> None:
+        if message in self._told:
+            return
+        self._told.add(message)
+        log.warning("Skipped a pair that cannot be read: %s", message)
+        with (Path(trainer.default_root_dir) / FILE).open("a", encoding="utf-8") as file:
             file.write(f"{message}\n")

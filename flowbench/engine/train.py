@@ -9,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from flowbench.checkpoints.files import AtomicCheckpointIO
@@ -20,6 +20,7 @@ from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, start_from
 from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.run_folder import BEST, LAST, record, refuse_used, resumed_config
 from flowbench.errors import FlowBenchError
 
@@ -53,14 +54,15 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     model = build_model(config.model)
     model.optimisation = build(config.schedule.optimisation)
     data = training_data(config)
-    model.settings["data"] = resolved(config.data)
-    model.follow(data.protocol)
+    model.settings |= remembered_data(config)
+    follow_protocol(model, data.protocol)
     if config.init and not resuming:
         start_from(model, config.init)
     if is_first_process() and not resuming:
-        counts = data.counts()
-        record(folder, config, counts)
-        log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        record(folder, config, data.counts(), data.trees())
+        log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
+        for name, tree in data.trees().items():
+            log.info("%s has the %s tree", name, tree)
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)
@@ -98,6 +100,12 @@ def training_data(config: DictConfig) -> FlowDataModule:
     return build(
         config.data, batch_size=schedule.batch_size, crop=schedule.crop, steps=schedule.steps, seed=config.seed
     )
+
+
+def remembered_data(config: DictConfig) -> dict[str, Any]:
+    """What a checkpoint remembers of the data: `data`, which refers to its roots as in conf/data, and `roots`."""
+    referring = OmegaConf.merge(config, {"roots": {name: f"\\${{roots.{name}}}" for name in config.get("roots", {})}})
+    return {"data": resolved(referring.data), "roots": resolved(config.get("roots") or OmegaConf.create())}
 
 
 def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:

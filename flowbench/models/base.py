@@ -73,6 +73,8 @@ class FlowModel(pl.LightningModule):
         self.network = network
         self.objective = objective
         self.fitting = fitting
+        # What a protocol that says nothing leaves in force.
+        self._own_fitting, self._own_updates = fitting, self.iterations
         self.metrics = FlowMetrics()
         # Training sets this; a model that only estimates has none.
         self.optimisation: Optimisation | None = None
@@ -86,6 +88,8 @@ class FlowModel(pl.LightningModule):
 
     # Network settings that weights are bound to though their shapes may not tell.
     weights_depend_on: tuple[str, ...] = ()
+    # Whether an estimate takes as many updates as it is told, which a data set's protocol then may do.
+    updates_are_fixed = False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
@@ -122,9 +126,12 @@ class FlowModel(pl.LightningModule):
         raise FlowBenchError(f"{self.name} has no delta rule: leave threshold out, or choose a model=deltadeq_...")
 
     def follow(self, protocol: Protocol) -> None:
-        """Estimates from now on as a data set's protocol has it."""
+        """Estimates from now on as a data set's protocol has it, whatever was followed before."""
+        self.fitting = self._own_fitting
         if protocol.padding is not None and isinstance(self.fitting, Padding):
             self.fitting = replace(self.fitting, mode=protocol.padding)
+        if self.updates_are_fixed:
+            self.set_iterations(protocol.updates or self._own_updates)
 
     @torch.no_grad()
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:

@@ -41,8 +41,8 @@ class DeltaDEQ(DEQFlow):
         super().__init__(**parts)
         if not isinstance(self.deq.solver, FixedPoint):
             raise ValueError(
-                f"solver={type(self.deq.solver).__name__}: its steps mix states of the past, but a delta update follows one "
-                "state; choose model/solver=damped or model/solver=fixed_point."
+                f"solver={type(self.deq.solver).__name__}: its steps mix states of the past, but a delta update follows "
+                "one state; choose model/solver=damped or model/solver=fixed_point."
             )
         self.delta = delta
         self.count = count
@@ -70,7 +70,7 @@ class DeltaDEQ(DEQFlow):
 
     @torch.no_grad()
     def work(self, image1: Tensor, image2: Tensor) -> list[Mapping[str, Work]]:
-        """The work of the update's layers, by the names of their parameters, at each step of the solve of a batch of pairs."""
+        """The work of the update's layers, by their parameters' names, at each step of the solve of a batch of pairs."""
         with weights_computed_once(self.update_block):
             refine, start = self.problem(image1, image2)
             refine = replace(refine, update=replace(refine.update, count=True))

@@ -79,8 +79,8 @@ class DeltaMemory:
 
 @dataclass(frozen=True)
 class DeltaResult:
-    """output: (B, Cout, H, W), a tensor of its own. memory: for the next step. sent: where x was propagated, (B, C or 1, H, W)
-    bool; None at the first step, which propagates all."""
+    """output: (B, Cout, H, W), a tensor of its own. memory: for the next step. sent: where x was propagated, bool,
+    (B, C or 1, H, W); None at the first step, which propagates all."""
 
     output: Tensor
     memory: DeltaMemory

@@ -118,6 +118,22 @@ def test_a_crop_that_does_not_fit_shows_before_the_first_step():
         data_of(crop=(32, 16)).setup("fit")
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"protocol": {"updates": "many"}}, r"data\.protocol\.updates=many: a whole number above zero"),
+        ({"protocol": {"padding": "foo"}}, r"data\.protocol\.padding=foo: choose sintel, kitti or null"),
+        ({"protocol": {"updats": 3}}, r"data\.protocol=.*updats"),
+        ({"cache": "folder"}, r"data\.cache=folder: give \{folder: \.\.\., gigabytes"),
+        ({"cache": {"folder": "x"}}, r"data\.cache=.* give \{folder"),
+        ({"test": {"odd": {"at_most": 2}}}, r"data\.test\.odd of 'addressed' is .*, without the _target_ of a Dataset"),
+    ],
+)
+def test_settings_of_another_kind_are_told_in_a_sentence(change, told):
+    with pytest.raises(FlowBenchError, match=told):
+        data_of(**change)
+
+
 def test_counts_leave_out_what_is_missing():
     assert data_of().counts() == {"train/addressed": 7, "val": 5}
 

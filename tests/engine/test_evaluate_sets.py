@@ -13,7 +13,7 @@ from flowbench.engine.evaluate import evaluate
 from flowbench.engine.models import build_model
 
 PAIRS = 2
-ROOTS = {"sintel": "Sintel", "kitti": "KITTI"}
+ROOTS = {"sintel": "Sintel", "kitti": "KITTI", "middlebury": "Middlebury"}
 # No multiples of 8, so that padding matters.
 SIZE = (66, 90)
 
@@ -29,7 +29,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
-    model = build_model(composed("train", "model=raft_small").model)
+    model = build_model(composed("train", "model=raft_small", "model.network.eval_iterations=12").model)
     return save_ours(model, tmp_path_factory.mktemp("checkpoints") / "ours.ckpt", data={})
 
 
@@ -84,6 +84,34 @@ def test_a_set_alone_gives_the_same_figures_in_the_runs_own_folder(folder, check
     alone = found(evaluated(checkpoint, data, tmp_path, "data=kitti"))
     assert alone["metrics"] == found(folder / "kitti")["metrics"]
     assert alone["settings"]["data"] == "kitti"
+
+
+def test_what_a_protocol_leaves_open_is_the_models_own_whatever_came_before(checkpoint, data, tmp_path):
+    after_kitti = evaluated(checkpoint, data, tmp_path / "after", "data=[kitti,middlebury]")
+    alone = found(evaluated(checkpoint, data, tmp_path / "alone", "data=middlebury"))
+    assert found(after_kitti / "middlebury") == alone
+    assert alone["settings"]["steps"] == 12
+
+
+def test_a_change_that_does_not_fit_one_of_the_list_names_it(checkpoint, data, tmp_path):
+    words = (f"+ckpt={checkpoint}", "data=[sintel,kitti]", "+data.test.clean.at_most=1", f"hydra.run.dir={tmp_path}")
+    ended = run_here(evaluate, "evaluate", *words)
+    assert ended.code == 1
+    assert "data.test.clean of 'kitti' is {'at_most': 1}, without the _target_ of a Dataset" in ended.told
+
+
+def test_a_setting_that_the_protocol_overrules_is_refused(checkpoint, data, tmp_path):
+    words = (f"+ckpt={checkpoint}", "data=kitti", "+model.network.eval_iterations=3", f"roots.kitti={data / 'KITTI'}")
+    ended = run_here(evaluate, "evaluate", *words, "data.workers=0", f"hydra.run.dir={tmp_path}")
+    assert ended.code == 1
+    assert "model.network.eval_iterations was given, but the data's protocol says updates=24" in ended.told
+
+
+def test_the_truth_of_a_submission_is_not_there_to_evaluate_on(checkpoint, data, tmp_path):
+    words = (f"+ckpt={checkpoint}", "data=kitti", "split=submission", f"roots.kitti={data / 'KITTI'}")
+    ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path}")
+    assert ended.code == 1
+    assert "split=submission: choose train, val or test" in ended.told
 
 
 def test_the_command_line_wins_over_the_protocol(checkpoint, data, tmp_path):

@@ -4,13 +4,16 @@ import json
 
 import pytest
 import torch
-from support.runs import NETWORK, rows, run_here
+from support.runs import rows, run_here
 
 from flowbench.data.sample_trees import write_tree
+from flowbench.engine.evaluate import evaluate
 from flowbench.engine.train import train
 
 SHORT = (
-    *NETWORK,
+    "model=raft_small",
+    "model.network.iterations=2",
+    "data.protocol.updates=2",
     "schedule.steps=3",
     "schedule.batch_size=2",
     "schedule.val_interval=3",
@@ -67,6 +70,30 @@ def test_an_unreadable_pair_ends_training_unless_it_may_be_skipped(roots, tmp_pa
     # Three steps of two are three passes over two pairs, one of them damaged.
     assert skipped == sorted(skipped)
     assert skipped[-1] == 3
+
+
+def test_an_unreadable_validation_pair_is_left_out_before_the_first_step(tmp_path):
+    write_tree("kitti", tmp_path / "kitti", pairs=3, size=(80, 96))
+    damaged = tmp_path / "kitti" / "training" / "flow_occ" / "000001_10.png"
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    words = ("data=kitti", f"roots.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
+    ended = trained(tmp_path / "run", *words)
+    assert ended.code == 0, ended.told
+    told = (tmp_path / "run" / "skipped.txt").read_text().splitlines()
+    assert told[0].startswith(f"(validation) {damaged}")
+
+
+def test_a_checkpoint_finds_its_data_where_the_command_line_says(roots, tmp_path):
+    assert trained(tmp_path / "run", "data=chairs", *roots).code == 0
+    (tmp_path / "chairs").rename(tmp_path / "moved")
+    words = (f"+ckpt={tmp_path / 'run/checkpoints/last.ckpt'}", "pictures=0", "steps=1", "trainer.accelerator=cpu")
+    ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'nowhere'}")
+    assert ended.code == 1
+    assert "Set roots.chairs=<folder>" in ended.told
+    found = run_here(
+        evaluate, "evaluate", *words, f"roots.chairs={tmp_path / 'moved'}", f"hydra.run.dir={tmp_path / 'found'}"
+    )
+    assert found.code == 0, found.told
 
 
 def test_a_choice_that_there_is_not_is_refused(roots, tmp_path):

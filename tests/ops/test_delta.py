@@ -4,8 +4,10 @@ from support import golden
 from torch import nn
 
 from flowbench.errors import FlowBenchError
+from flowbench.ops.correlation import build_correlation
 from flowbench.ops.delta import Delta, DeltaConv
 from flowbench.ops.delta_counting import Work, uses_of_pixels
+from flowbench.ops.delta_lookup import DeltaLookup
 
 KERNELS = [(1, 1), (1, 5), (5, 1), (3, 3), (7, 7)]
 
@@ -201,6 +203,29 @@ def test_work_equals_a_count_of_every_multiplication(height, width, kernel):
         assert int(work.raw_macs[sample]) == counted(x[sample])
         assert int(work.zeros[sample]) == int((changes[sample] == 0).sum())
     assert int(uses_of_pixels(height, width, kernel).sum()) * 3 * 4 == work.dense
+
+
+@pytest.mark.parametrize("kind", ["all_pairs", "on_demand"])
+@pytest.mark.parametrize("execution", ["dense", "sparse"])
+def test_windows_are_looked_up_again_where_the_coordinates_have_moved(kind, execution):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 2, 8, 16, 20, generator=generator)
+    correlation = build_correlation(*features, kind=kind)
+    coords = 4 + 8 * torch.rand(2, 2, 16, 20, generator=generator)
+    step = torch.zeros_like(coords)
+    step[:, :, :, :10], step[:, :, :, 10:] = 0.011, 0.009
+    with torch.no_grad():
+        lookup = DeltaLookup(correlation, Delta(threshold=0.01, execution=execution))
+        before = lookup.lookup(coords).clone()
+        after = lookup.lookup(coords + step).clone()
+        torch.testing.assert_close(after[..., :10], correlation.lookup(coords + step)[..., :10], rtol=0, atol=1e-5)
+        assert torch.equal(after[..., 10:], before[..., 10:])
+        # What was not looked up waits: two small steps are more than the threshold.
+        both = lookup.select(torch.tensor([1])).lookup((coords + 2 * step)[1:])
+        expected = correlation.lookup(coords + 2 * step)[1:]
+        torch.testing.assert_close(both, expected, rtol=0, atol=1e-5)
+    with torch.enable_grad():
+        torch.testing.assert_close(lookup.lookup(coords), correlation.lookup(coords))
 
 
 @pytest.mark.parametrize(
