@@ -15,7 +15,7 @@ from flowbench.models.base import FlowModel
 DENSE = "dense"
 _TOLD = ("epe", "1px", "fl_all")
 # Of what a delta rule costs and saves.
-_WORK = ("update_gmacs", "update_gmacs_dense_shared", "propagated")
+_WORK = ("propagated", "propagated_gmacs", "dense_gmacs", "update_gmacs", "update_gmacs_dense_shared")
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,9 @@ class Ledger:
     def stats(self, steps: Tensor) -> dict[str, Tensor]:
         """Figures of each sample, (B,), over the steps that it took.
 
-        propagated: the share of the delta layers' multiplications that the rule left. Where work was counted, also 10^9
-        multiply-accumulates of the update block. update_gmacs: those whose input element is not zero as it is propagated;
+        propagated: the share of the delta layers' multiplications that the rule left; propagated_gmacs, dense_gmacs: 10^9
+        multiply-accumulates that it left, and that there are, zeros of the input among them. Where work was counted, also
+        10^9 multiply-accumulates of the update block. update_gmacs: those whose input element is not zero as it is propagated;
         update_gmacs_relu: as it is without the rule; update_gmacs_dense: all; update_gmacs_dense_shared: all of a network
         that convolves the context once a pair.
         """
@@ -69,7 +70,7 @@ class Ledger:
                 sums[3, rows] += work.raw_macs * taken
                 sums[4, rows] += work.dense * taken
                 sums[5, rows] += (work.dense - repeated) * taken
-        stats = {"propagated": sums[0] / sums[1]}
+        stats = {"propagated": sums[0] / sums[1], "propagated_gmacs": sums[0] / 1e9, "dense_gmacs": sums[1] / 1e9}
         if any(self._work):
             stats |= {name: macs / 1e9 for name, macs in zip(_COUNTED, sums[2:], strict=True)}
         return {name: figures.float() for name, figures in stats.items()}

@@ -32,12 +32,13 @@ class DeltaEquilibrium(Equilibrium):
 class DeltaDEQ(DEQFlow):
     """A DEQ-Flow, with its parameters, whose checkpoints it takes; only its solves differ.
 
-    delta: how the convolutions of the update propagate changes. count: whether their multiplications are counted element by
-    element, which takes time. across_frames: whether the memories go on to the next pair of a video, or start fresh. In
-    training the solver follows the rule, and the gradient is that of the dense update. stats: DEQ-Flow's and `Ledger.stats`.
+    delta: how the convolutions of the update propagate changes; None: they do not, and it is DEQ-Flow. count: whether
+    their multiplications are counted element by element, which takes time. across_frames: whether the memories go on to the
+    next pair of a video, or start fresh. In training the solver follows the rule, and the gradient is that of the dense
+    update. stats: DEQ-Flow's and `Ledger.stats`.
     """
 
-    def __init__(self, *, delta: Delta, count: bool, across_frames: bool, **parts: Any) -> None:
+    def __init__(self, *, delta: Delta | None, count: bool, across_frames: bool, **parts: Any) -> None:
         super().__init__(**parts)
         if not isinstance(self.deq.solver, FixedPoint):
             raise ValueError(
@@ -48,7 +49,9 @@ class DeltaDEQ(DEQFlow):
         self.count = count
         self.across_frames = across_frames
 
-    def prepare(self, context: Tensor, attention: Tensor | None, reuse: Equilibrium | None) -> DeltaStep:
+    def prepare(self, context: Tensor, attention: Tensor | None, reuse: Equilibrium | None) -> DeltaStep | UpdateStep:
+        if self.delta is None:
+            return super().prepare(context, attention, reuse)
         kept = reuse.memories if self.across_frames and isinstance(reuse, DeltaEquilibrium) else {}
         dense = super().prepare(context, attention, reuse)
         return DeltaStep(
@@ -64,7 +67,7 @@ class DeltaDEQ(DEQFlow):
 
     def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
         refine, start = super().problem(image1, image2, reuse)
-        if self.delta.rule == "pixel":
+        if self.delta is not None and self.delta.rule == "pixel":
             refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta))
         return refine, start
 
@@ -79,6 +82,8 @@ class DeltaDEQ(DEQFlow):
 
     def _estimate(self, refine: Refinement, solution: Solution) -> FlowOutput:
         output = super()._estimate(refine, solution)
+        if self.delta is None:
+            return output
         output.stats |= refine.update.ledger.stats(solution.stats.steps)
         if self.across_frames:
             output.reuse = DeltaEquilibrium(output.reuse.hidden, output.reuse.flow, refine.update.memories)

@@ -9,7 +9,7 @@ from typing import Any
 from flowbench.report.line_plot import Line, line_plot_svg
 
 _ERROR = "EPE (px)"
-_WORK = "update_gmacs"
+_WORK = "propagated_gmacs"
 
 
 def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -20,17 +20,15 @@ def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
 def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The error against the limit or the work, and against the time, as SVG.
 
-    rows: `limit` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `update_gmacs`, where counted.
+    rows: `limit` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `propagated_gmacs`.
     """
     errors = [row.get("epe", math.nan) for row in rows]
     seconds = [row["seconds_per_pair"] for row in rows]
     if "threshold" in rows[0]:
         names = [str(row["threshold"]) for row in rows]
         plots = [_line(seconds, errors, names, "time a pair (s), by threshold")]
-        counted = [(row[_WORK], error, name) for row, error, name in zip(rows, errors, names) if _WORK in row]
-        if counted:
-            plots.append(_line(*map(list, zip(*counted)), "multiplications of the update (10^9 a pair), by threshold"))
-        return plots
+        worked = [(row[_WORK], error, name) for row, error, name in zip(rows, errors, names) if _WORK in row]
+        return [*plots, _line(*zip(*worked), "multiplications of the update (10^9 a pair), by threshold")]
     limits = [row["limit"] for row in rows]
     return [
         _line(limits, errors, [f"{error:.3f}" for error in errors], "step limit"),
