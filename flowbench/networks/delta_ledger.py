@@ -51,11 +51,11 @@ class Ledger:
     def stats(self, steps: Tensor) -> dict[str, Tensor]:
         """Figures of each sample, (B,), over the steps that it took.
 
-        propagated: the share of the delta layers' multiplications that the rule left; propagated_gmacs, dense_gmacs: 10^9
-        multiply-accumulates that it left, and that there are, zeros of the input among them. Where work was counted, also
-        10^9 multiply-accumulates of the update block. update_gmacs: those whose input element is not zero as it is propagated;
-        update_gmacs_relu: as it is without the rule; update_gmacs_dense: all; update_gmacs_dense_shared: all of a network
-        that convolves the context once a pair.
+        propagated: the share of the delta layers' multiplications that the rule left. propagated_gmacs, dense_gmacs: 10^9
+        multiply-accumulates that it left, and that there are, zeros of the input among them. Where work was counted, 10^9
+        multiply-accumulates of the update block, too. update_gmacs: those whose input element is not zero as it is
+        propagated; update_gmacs_relu: as it is without the rule; update_gmacs_dense: all; update_gmacs_dense_shared: all of
+        a network that convolves the context once a pair.
         """
         sums = torch.zeros(2 + len(_COUNTED), self.size, dtype=torch.float64, device=steps.device)
         for number, rows in enumerate(self._rows):
