@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from flowbench.engine.benchmark_data import data_rows
+from flowbench.engine.benchmark_delta import delta_rows
 from flowbench.engine.composed_groups import model_config
 from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
 from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
@@ -40,6 +41,7 @@ def benchmark(config: DictConfig) -> list[Row]:
         "lookup": lookup_rows,
         "local": local_rows,
         "data": data_rows,
+        "delta": delta_rows,
     }
     if config.subject not in subjects:
         raise FlowBenchError(f"Unknown subject '{config.subject}': choose {', '.join(subjects)}.")

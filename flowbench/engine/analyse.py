@@ -1,0 +1,219 @@
+"""Per-dimension convergence of a DEQ on one pair, and what the delta rules would leave out of its solve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig
+from rich.console import Console
+from torch import Tensor
+
+from flowbench.deq import DEQ, Damped, SolverStats, StopReason
+from flowbench.deq.convergence import Convergence, solve_traced
+from flowbench.deq.normalisation import weights_computed_once
+from flowbench.engine.convergence_figures import (
+    channel_rows,
+    left_out_rows,
+    part_figures,
+    rule_figures,
+    sparsity_rows,
+    step_rows,
+    summary_rows,
+)
+from flowbench.engine.devices import chosen_device
+from flowbench.engine.models import load_model
+from flowbench.errors import FlowBenchError
+from flowbench.io import Frame, open_frames
+from flowbench.io.records import write_csv, write_json
+from flowbench.models.base import FlowModel
+from flowbench.networks.delta_shares import DeltaSolve, delta_solve, dense_network
+from flowbench.networks.deqflow import DEQFlow
+from flowbench.ops.delta import Delta
+from flowbench.report.convergence_page import ConvergencePage, PartFigures, write_convergence_page
+from flowbench.report.table import columns_table, print_table
+
+PAGE = "analysis.html"
+SUMMARY = "analysis.json"
+PARTS = ("hidden state", "coordinates")
+_NEVER_WITHIN = 1e-30
+
+
+@dataclass(frozen=True)
+class AnalysisResult:
+    """page: the HTML file; beside it analysis.json, steps.csv, channels.csv and sparsity.csv. summary, left_out: the rows
+    that analysis.json holds: of each part of the state and tolerance, and of each layer."""
+
+    page: Path
+    summary: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Traced:
+    parts: list[tuple[PartFigures, Convergence]]
+    flow: Tensor
+
+
+@torch.inference_mode()
+def analyse(config: DictConfig) -> AnalysisResult:
+    """Solves one pair of `input` with +ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
+
+    Raises FlowBenchError for whatever the user can mend: settings, checkpoint, input, a solve that diverges.
+    """
+    if not config.get("ckpt"):
+        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add +ckpt=<file>.")
+    tolerances, deltas = _tolerances(config), _deltas(config)
+    deq = _equilibrium(config)
+    model = load_model(config.ckpt, config.get("model"))[0].to(chosen_device(str(config.device)))
+    if not isinstance(model.network, DEQFlow):
+        raise FlowBenchError(f"{model.name} has no equilibrium: give a checkpoint of DEQ-Flow or DeltaDEQ.")
+    frames = _pair(config)
+    images = [_fitted(model, frame) for frame in frames]
+    restore = partial(_restored, model, frames[0])
+    traced = _dense(dense_network(model.network, deq), images, tolerances, restore)
+    solves = {rule: delta_solve(model.network, deq, delta, *images) for rule, delta in deltas.items()}
+    result = _write(config, model, frames, traced, solves, restore)
+    _tell(result)
+    return result
+
+
+def _tolerances(config: DictConfig) -> list[float]:
+    given = list(config.tolerance) if isinstance(config.tolerance, ListConfig) else [config.tolerance]
+    numbers = [each for each in given if isinstance(each, int | float) and not isinstance(each, bool) and each > 0]
+    if not given or len(numbers) != len(given):
+        raise FlowBenchError(f"tolerance={config.tolerance}: give a number above 0, or a list of them.")
+    return list(dict.fromkeys(map(float, numbers)))
+
+
+def _deltas(config: DictConfig) -> dict[str, Delta]:
+    shared = {"threshold": config.threshold, "memory": config.memory}
+    return {rule: Delta(rule=rule, **shared) for rule in ("element", "pixel")}
+
+
+def _equilibrium(config: DictConfig) -> DEQ:
+    try:
+        solver = Damped(max_steps=config.steps, damping=config.damping, tolerance=_NEVER_WITHIN)
+        return DEQ(solver=solver, eval_steps=config.steps)
+    except (ValueError, TypeError) as error:
+        raise FlowBenchError(f"steps={config.steps}, damping={config.damping}: {error}") from error
+
+
+def _pair(config: DictConfig) -> list[Frame]:
+    given = [str(path) for path in config.input] if isinstance(config.input, ListConfig) else str(config.input)
+    return list(islice(open_frames(given), 2))
+
+
+def _fitted(model: FlowModel, frame: Frame) -> Tensor:
+    image = torch.from_numpy(np.ascontiguousarray(frame.image)).to(model.device)
+    return model.fitting.fit(image.movedim(-1, 0)[None].float() / 255)
+
+
+def _restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
+    """What the network gives at the size of the fitted picture, at the size of the picture."""
+    return model.fitting.restore(flow, *frame.image.shape[:2])
+
+
+def _dense(network: DEQFlow, images: list[Tensor], tolerances: list[float], restore: Any) -> _Traced:
+    with weights_computed_once(network.update_block):
+        refine, start = network.problem(*images)
+        solver = network.deq.solver.with_steps(network.deq.eval_limit)
+        solution, parts = solve_traced(solver, refine, start, tolerances)
+    _refuse_divergence(solution.stats)
+
+    def to_picture(steps: Tensor) -> Tensor:
+        stride = network.stride
+        return restore(steps.repeat_interleave(stride, dim=2).repeat_interleave(stride, dim=3))
+
+    figures = [part_figures(name, part, to_picture) for name, part in zip(PARTS, parts, strict=True)]
+    return _Traced(list(zip(figures, parts, strict=True)), network.decode(solution.z, refine.grid))
+
+
+def _refuse_divergence(stats: SolverStats) -> None:
+    if stats.reason[0] == StopReason.DIVERGED:
+        raise FlowBenchError(
+            f"The solve diverged at step {stats.steps[0].item()}: lower damping, or analyse a checkpoint of more training."
+        )
+
+
+def _write(
+    config: DictConfig,
+    model: FlowModel,
+    frames: list[Frame],
+    traced: _Traced,
+    solves: dict[str, DeltaSolve],
+    restore: Any,
+) -> AnalysisResult:
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    figures = [each for each, _ in traced.parts]
+    rules = [rule_figures(name, solve) for name, solve in solves.items()]
+    dense_flow = restore(traced.flow)
+    differences = {
+        name: (restore(solve.flow) - dense_flow).square().sum(dim=1).sqrt().mean().item()
+        for name, solve in solves.items()
+    }
+    result = AnalysisResult(folder / PAGE, summary_rows(traced.parts), left_out_rows(**solves))
+    page = ConvergencePage(
+        title=f"How {model.name} converges",
+        notes=_notes(config, frames),
+        image=frames[0].image,
+        flow=dense_flow[0].permute(1, 2, 0).cpu().numpy(),
+        parts=figures,
+        rules=rules,
+        rule_notes=_rule_notes(config, differences),
+        summary=result.summary,
+        left_out=result.left_out,
+    )
+    write_convergence_page(result.page, page)
+    settings = {
+        "model": model.name,
+        "checkpoint": str(config.ckpt),
+        "input": [frame.name for frame in frames],
+        **{name: config[name] for name in ("steps", "damping", "threshold", "memory")},
+    }
+    content = {**settings, "summary": result.summary, "left_out": result.left_out, "flow_difference_px": differences}
+    write_json(folder / SUMMARY, content)
+    write_csv(folder / "steps.csv", step_rows(figures))
+    write_csv(folder / "channels.csv", channel_rows(figures))
+    write_csv(folder / "sparsity.csv", sparsity_rows(rules))
+    return result
+
+
+def _notes(config: DictConfig, frames: list[Frame]) -> list[str]:
+    height, width = frames[0].image.shape[:2]
+    kept, taken = 1 - config.damping, config.damping
+    return [
+        f"{config.ckpt} on {frames[0].name} to {frames[1].name}, {width} x {height} pixels: {config.steps} steps of "
+        f"z <- {kept:.3g} z + {taken:.3g} f(z).",
+        "A dimension is one number of the state. Its first step under a tolerance is the first that moves it by less than "
+        "the tolerance, as the DeltaDEQ paper counts; later ones may move it further. Coordinates are in pixels at 1/8 of "
+        "the resolution.",
+        "In the table: medians over the dimensions of the first step under the tolerance and of the one from which on they "
+        "stay under it; the share of the dimensions that is never under it, and that is at the last step; and the steps by "
+        "which 90% and 99% of the energy are spent, the squared change of all dimensions, added up over the steps.",
+    ]
+
+
+def _rule_notes(config: DictConfig, differences: dict[str, float]) -> list[str]:
+    flows = "; ".join(f"{name} rule {difference:.4f} px" for name, difference in differences.items())
+    return [
+        f"Threshold {config.threshold:g}, memory {config.memory}, each rule followed through a solve of its own. The table "
+        "has the means over the steps. The context, which never changes, is not counted among a layer's input. All "
+        "layers: weighted by their multiplications.",
+        f"Mean distance of the final flow from the dense one: {flows}.",
+    ]
+
+
+def _tell(result: AnalysisResult) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    print_table(columns_table(result.summary), console)
+    left_out = result.left_out[0]
+    told = ", ".join(f"{name} {value:.1f}" for name, value in left_out.items() if name != "layer")
+    console.print(f"left out of all layers, mean over the steps: {told}")
+    console.print(f"analysis: {result.page}")

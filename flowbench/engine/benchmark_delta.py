@@ -1,0 +1,97 @@
+"""What the delta rule saves in seconds and in multiplications, and what it changes, on a pair of real pictures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from flowbench.engine.devices import chosen_device, mixed_precision
+from flowbench.engine.measure import time_calls
+from flowbench.engine.models import load_model
+from flowbench.errors import FlowBenchError
+from flowbench.io.image import read_image
+from flowbench.models.deltadeq import DeltaDEQModel
+from flowbench.ops.delta import Delta
+from flowbench.structures import FlowOutput
+
+
+@dataclass
+class _Way:
+    """A way of solving. delta: None for the dense one."""
+
+    name: str
+    delta: Delta | None
+    seconds: list[float] = field(default_factory=list)
+    output: FlowOutput | None = None
+
+
+def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
+    """The dense solve, and each threshold by each rule, of +ckpt= on config.pair.
+
+    Every way comes once a round, one after the other, so that all see the same machine. All take config.iterations steps, or
+    as many as the model says.
+    """
+    if not config.get("ckpt"):
+        raise FlowBenchError("delta compares solves of trained weights: add +ckpt=<a checkpoint of DEQ-Flow>.")
+    model, _ = load_model(config.ckpt, config.model)
+    if not isinstance(model, DeltaDEQModel):
+        raise FlowBenchError(f"{model.name} has no delta rule: choose a model=deltadeq_...")
+    if config.iterations is not None:
+        model.set_iterations(config.iterations)
+    model.to(chosen_device(config.device))
+    rows = []
+    for precision in [config.precision] if isinstance(config.precision, str | int) else config.precision:
+        rows += _rows(config, model, str(precision))
+    return rows
+
+
+def _rows(config: DictConfig, model: DeltaDEQModel, precision: str) -> list[dict[str, Any]]:
+    pictures = [read_image(path) for path in config.pair]
+    ways = [_Way("dense", None)]
+    for rule in config.rules:
+        ways += [_Way(rule, replace(model.network.delta, rule=rule, threshold=value)) for value in config.thresholds]
+    rule = model.network.delta
+    for _ in range(config.repeats + 1):
+        for way in ways:
+            model.network.delta = way.delta
+            _solve(way, lambda: model.estimate(*pictures), model.device, precision)
+    model.network.delta = rule
+    height, width = pictures[0].shape[:2]
+    about = {"model": model.name, "precision": precision, "size": f"{height}x{width}", "steps": model.iterations}
+    return [about | _row(way, ways[0]) for way in ways]
+
+
+def _solve(way: _Way, estimate: Callable[[], FlowOutput], device: torch.device, precision: str) -> None:
+    def call() -> None:
+        with mixed_precision(device, precision):
+            way.output = estimate()
+
+    way.seconds.append(time_calls(call, device, warm_up=0, repeats=1).median)
+
+
+def _row(way: _Way, dense: _Way) -> dict[str, Any]:
+    # The first round is the warm-up.
+    seconds = statistics.median(way.seconds[1:])
+    row = {
+        "rule": way.name,
+        "threshold": None if way.delta is None else way.delta.threshold,
+        "median (s)": seconds,
+        "dense / this": statistics.median(dense.seconds[1:]) / seconds,
+        "steps taken": way.output.stats["steps"].float().mean().item(),
+    }
+    if way.delta is None:
+        return row
+    apart = (way.output.flow - dense.output.flow).float().square().sum(dim=1).sqrt()
+    stats = {name: way.output.stats[name].mean().item() for name in ("propagated", "propagated_gmacs", "dense_gmacs")}
+    return row | {
+        "mean difference to dense (px)": apart.mean().item(),
+        "largest (px)": apart.max().item(),
+        "propagated (%)": 100 * stats["propagated"],
+        "propagated GMAC": stats["propagated_gmacs"],
+        "of GMAC": stats["dense_gmacs"],
+    }

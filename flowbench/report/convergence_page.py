@@ -1,0 +1,183 @@
+"""How the dimensions of one pair's solve converge, and what a delta rule would leave out of it, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowbench.report.bars import step_bars_svg
+from flowbench.report.colour import flow_to_image, longest_flow, wheel_image
+from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid, scaled
+from flowbench.report.heat_map import share_map_svg, steps_scale_image, steps_to_image
+from flowbench.report.html_table import html_table
+from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.page import note, picture, plots, section, write_page
+
+_CELL_WIDTH = 590
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """Of one part of the state under one tolerance; a step that never comes is infinite.
+
+    by_pixel: (H, W), over the picture, the upper median over the channels. by_channel: (3, C), the quartiles over the pixels.
+    counts: share of the dimensions whose first step is 1, 2, ... never: share of those that have none.
+    """
+
+    tolerance: float
+    by_pixel: np.ndarray
+    by_channel: np.ndarray
+    counts: np.ndarray
+    never: float
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """Of one part of the state. name: in words. first_steps: one a tolerance. channel_energy: (C,), shares of the squared
+    change. changes, relative_changes, cumulative_energy: one a step."""
+
+    name: str
+    channel_energy: np.ndarray
+    first_steps: Sequence[FirstSteps]
+    changes: np.ndarray
+    relative_changes: np.ndarray
+    cumulative_energy: np.ndarray
+
+
+@dataclass(frozen=True)
+class RuleFigures:
+    """What one rule leaves out. told: what a share is of. layers: by name, one share a step, from 0 to 1."""
+
+    name: str
+    told: str
+    layers: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class ConvergencePage:
+    """image, flow: (H, W, 3) uint8 RGB and (H, W, 2) pixels. notes: what was solved, and how. summary, left_out: rows of
+    the tables at the top and of the delta rules."""
+
+    title: str
+    notes: Sequence[str]
+    image: np.ndarray
+    flow: np.ndarray
+    parts: Sequence[PartFigures]
+    rules: Sequence[RuleFigures]
+    rule_notes: Sequence[str]
+    summary: Sequence[Mapping[str, Any]]
+    left_out: Sequence[Mapping[str, Any]]
+
+
+def write_convergence_page(path: str | Path, page: ConvergencePage) -> None:
+    """Writes one HTML file that needs nothing else. Raises FlowBenchError, naming the file, when it cannot be written."""
+    sections = [
+        section("The solve", html_table(page.summary, name="summary"), *map(note, page.notes)),
+        section("First step under a tolerance, by pixel", *_pictures(page)),
+        section("First step under a tolerance, by channel", _channels(page)),
+        section("First step under a tolerance, all dimensions", _counts(page)),
+        section("Energy and residuals", _traces(page)),
+        section("What a delta rule leaves out, by layer and step", *_left_out(page)),
+    ]
+    write_page(path, page.title, sections)
+
+
+def _pictures(page: ConvergencePage) -> list[str]:
+    longest = longest_flow(page.flow)
+    wheel = wheel_image(CAPTION_HEIGHT - 2, background=BACKGROUND)
+    cells = [
+        captioned(scaled(page.image, _CELL_WIDTH), "image 1"),
+        captioned(
+            scaled(flow_to_image(page.flow), _CELL_WIDTH), f"flow at the last step, scale {longest:.1f} px", wheel
+        ),
+    ]
+    scale = steps_scale_image(_CELL_WIDTH // 6, CAPTION_HEIGHT // 2)
+    for part, first in _all_first_steps(page):
+        last = _last_drawn(first.by_pixel)
+        told = f"{part.name}, under {first.tolerance:g}: step 1 to {last}"
+        cells.append(captioned(scaled(steps_to_image(first.by_pixel, last), _CELL_WIDTH), told, scale))
+    told = (
+        "Below the pictures: the step by which half of a pixel's channels, of the coordinates both, have been under the "
+        "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step told and after it, "
+        "grey where that never happens."
+    )
+    return [picture(grid(cells, len(cells) // 2), "The pair and its first steps"), note(told)]
+
+
+def _last_drawn(steps: np.ndarray) -> int:
+    """What the scale ends with: 99% of the pixels are within."""
+    finite = steps[np.isfinite(steps)]
+    return max(2, int(np.ceil(np.quantile(finite, 0.99)))) if finite.size else 2
+
+
+def _all_first_steps(page: ConvergencePage) -> list[tuple[PartFigures, FirstSteps]]:
+    """Tolerance by tolerance, so that the parts stand side by side."""
+    return [pair for each in zip(*(_of_part(part) for part in page.parts), strict=True) for pair in each]
+
+
+def _of_part(part: PartFigures) -> list[tuple[PartFigures, FirstSteps]]:
+    return [(part, first) for first in part.first_steps]
+
+
+def _channels(page: ConvergencePage) -> str:
+    hidden, *others = page.parts
+    curves, energies = [], []
+    for first in hidden.first_steps:
+        order = np.argsort(first.by_channel[1], kind="stable")
+        ranks, series = range(1, len(order) + 1), f"under {first.tolerance:g}"
+        energies.append(Line(ranks, (100 * hidden.channel_energy[order]).tolist(), series, series))
+        for quartile, name in zip(first.by_channel, ("first quartile", "median", "third quartile"), strict=True):
+            curves.append(Line(ranks, quartile[order].tolist(), f"{series}, {name} of the pixels", series))
+    told = [
+        f"{hidden.name}, each tolerance with its own order: sorted by each channel's median over the pixels; the lines "
+        "around it are its quartiles."
+    ]
+    for part in others:
+        for first in part.first_steps:
+            medians = ", ".join(f"{step:g}" if np.isfinite(step) else "never" for step in first.by_channel[1])
+            told.append(f"{part.name}, under {first.tolerance:g}: medians of the channels {medians}.")
+    title = f"channels of the {hidden.name}, from the quickest to the slowest"
+    return plots(
+        line_plot_svg(curves, x=title, y="first step"),
+        line_plot_svg(energies, x=title, y="share of the squared change (%)"),
+    ) + "".join(map(note, told))
+
+
+def _counts(page: ConvergencePage) -> str:
+    bars, told = [], []
+    for part, first in _all_first_steps(page):
+        bars.append(
+            step_bars_svg(
+                (100 * first.counts).tolist(), x="step", y=f"% of the {part.name} first under {first.tolerance:g}"
+            )
+        )
+        told.append(f"{part.name} under {first.tolerance:g}: {100 * first.never:.1f}%")
+    return plots(*bars, *map(_arrived, page.parts)) + note(f"Never within the steps: {'; '.join(told)}.")
+
+
+def _traces(page: ConvergencePage) -> str:
+    def lines(of: Callable[[PartFigures], np.ndarray]) -> list[Line]:
+        return [Line(range(1, len(of(part)) + 1), of(part).tolist(), part.name, part.name) for part in page.parts]
+
+    return plots(
+        line_plot_svg(lines(lambda part: 100 * part.cumulative_energy), x="step", y="share of the squared change (%)"),
+        line_plot_svg(lines(lambda part: part.relative_changes), x="step", y="relative change", log_y=True),
+        line_plot_svg(lines(lambda part: part.changes), x="step", y="absolute change", log_y=True),
+    )
+
+
+def _arrived(part: PartFigures) -> str:
+    lines = []
+    for first in part.first_steps:
+        name = f"under {first.tolerance:g}"
+        lines.append(Line(range(1, len(first.counts) + 1), (100 * first.counts.cumsum()).tolist(), name, name))
+    return line_plot_svg(lines, x="step", y=f"% of the {part.name} that has been under a tolerance")
+
+
+def _left_out(page: ConvergencePage) -> list[str]:
+    maps = [share_map_svg(rule.layers, x="step", told=f"{rule.name} rule: {rule.told} left out") for rule in page.rules]
+    return [html_table(page.left_out, name="left-out"), plots(*maps), *map(note, page.rule_notes)]
