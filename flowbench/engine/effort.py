@@ -12,13 +12,14 @@ from torch import Tensor
 
 from flowbench.deq import StopReason
 
-_FIGURES = ("steps", "abs_residual", "rel_residual")
+_FIGURES = ("steps", "abs_residual", "rel_residual", "propagated_gmacs")
 
 
 @dataclass(frozen=True)
 class Effort:
     """Of one pair. warm: whether it started from the pair before. seconds: with the way to the device and back. figures: what
-    the network tells of its solver, as far as it does: steps, abs_residual, rel_residual, converged (%)."""
+    the network tells of its solver, as far as it does: steps, abs_residual, rel_residual, converged (%), and of a delta rule
+    propagated_gmacs, the 10^9 multiply-accumulates that it left."""
 
     warm: bool
     seconds: float
@@ -105,4 +106,6 @@ def _solved(means: dict[str, float]) -> str:
         told.append(f"residual {means['abs_residual']:.3g} (relative {means['rel_residual']:.3g})")
     if "converged" in means:
         told.append(f"{means['converged']:.0f}% of the pairs within the tolerance")
+    if "propagated_gmacs" in means:
+        told.append(f"{means['propagated_gmacs']:.2f} GMAC propagated")
     return ", ".join([*told, f"{means['seconds']:.3f} s a pair"])
