@@ -38,7 +38,9 @@ def config_folder() -> Path:
 def schedule_of(model: str, data: str) -> str:
     """conf/schedule's own file for this pair, such as fastflownet_chairs, or else the data's."""
     if not isinstance(data, str):
-        raise FlowBenchError("data is a list, and training takes one data set: a mix is made of the parts of its data.train.")
+        raise FlowBenchError(
+            "data is a list, and training takes one data set: a mix is made of the parts of its data.train."
+        )
     own = f"{model}_{data}"
     return own if (config_folder() / "schedule" / f"{own}.yaml").is_file() else data
 

@@ -104,7 +104,9 @@ class Protocol:
         if self.padding not in (None, "sintel", "kitti"):
             raise FlowBenchError(f"data.protocol.padding={self.padding}: choose sintel, kitti or null.")
         if self.updates is not None and (type(self.updates) is not int or self.updates < 1):
-            raise FlowBenchError(f"data.protocol.updates={self.updates}: a whole number above zero, or null, is needed.")
+            raise FlowBenchError(
+                f"data.protocol.updates={self.updates}: a whole number above zero, or null, is needed."
+            )
 
 
 @dataclass
