@@ -39,7 +39,8 @@ def data_of(name: str, folder: Path, *overrides: str) -> FlowDataModule:
         places = [f"roots.{each}={root}" for each, root in roots.items()]
         config = composed("train", f"data={name}", "schedule=synthetic", *places, *overrides)
     else:
-        config = OmegaConf.create({"roots": roots, "data": OmegaConf.load(config_folder() / f"data/{name}.yaml")})
+        data = OmegaConf.load(config_folder() / f"data/{name}.yaml")
+        config = OmegaConf.create({"roots": roots | {"chairs_split": None}, "data": data})
     return build(config.data)
 
 

@@ -62,7 +62,7 @@ def one_sentence(ended):
             ["model=deqflow_tiny", "model/gradient=magic"],
             "There is no model/gradient 'magic': choose one of implicit, ",
         ),
-        (["model=rift"], "There is no model 'rift': choose one of deqflow_b, "),
+        (["model=rift"], "There is no model 'rift': choose one of deltadeq_b, "),
         (["schedule.steps=ten"], "schedule.steps=ten: a whole number above zero is needed."),
         (["schedule.batch_size=0"], "schedule.batch_size=0: a whole number above zero is needed."),
         (
@@ -100,7 +100,7 @@ def test_another_run_is_not_overwritten(trained):
         (["+ckpt={trained}", "model=raft"], "holds the model 'raft_small', but model=raft was asked for"),
         (["+ckpt={malicious}"], "holds more than tensors and plain values"),
         (["+ckpt={strange_target}"], "The target 'os.system' is refused"),
-        (["+ckpt={trained}", "split=tset"], "Unknown split 'tset': choose train, val or test."),
+        (["+ckpt={trained}", "split=tset"], "split=tset: choose train, val or test, whose truth is known."),
         (
             ["+ckpt={trained}", "steps=0"],
             "steps=0: one whole number above zero, or a list of them to compare, is needed",
