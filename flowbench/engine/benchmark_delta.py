@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from flowbench.engine.devices import chosen_device, mixed_precision
-from flowbench.engine.measure import time_calls
+from flowbench.engine.measure import count_macs, time_calls
 from flowbench.engine.models import load_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.image import read_image
@@ -55,7 +55,8 @@ def _rows(config: DictConfig, model: DeltaDEQModel, precision: str) -> list[dict
     ways = [_Way("dense", None)]
     for rule in config.rules:
         ways += [_Way(rule, replace(model.network.delta, rule=rule, threshold=value)) for value in config.thresholds]
-    rule = model.network.delta
+    rule, model.network.delta = model.network.delta, None
+    network = count_macs(lambda: model.estimate(*pictures)) / 1e9
     for _ in range(config.repeats + 1):
         for way in ways:
             model.network.delta = way.delta
@@ -63,7 +64,7 @@ def _rows(config: DictConfig, model: DeltaDEQModel, precision: str) -> list[dict
     model.network.delta = rule
     height, width = pictures[0].shape[:2]
     about = {"model": model.name, "precision": precision, "size": f"{height}x{width}", "steps": model.iterations}
-    return [about | _row(way, ways[0]) for way in ways]
+    return [about | _row(way, ways[0], network) for way in ways]
 
 
 def _solve(way: _Way, estimate: Callable[[], FlowOutput], device: torch.device, precision: str) -> None:
@@ -74,7 +75,7 @@ def _solve(way: _Way, estimate: Callable[[], FlowOutput], device: torch.device, 
     way.seconds.append(time_calls(call, device, warm_up=0, repeats=1).median)
 
 
-def _row(way: _Way, dense: _Way) -> dict[str, Any]:
+def _row(way: _Way, dense: _Way, network: float) -> dict[str, Any]:
     # The first round is the warm-up.
     seconds = statistics.median(way.seconds[1:])
     row = {
@@ -85,7 +86,7 @@ def _row(way: _Way, dense: _Way) -> dict[str, Any]:
         "steps taken": way.output.stats["steps"].float().mean().item(),
     }
     if way.delta is None:
-        return row
+        return row | {"network GMAC": network}
     apart = (way.output.flow - dense.output.flow).float().square().sum(dim=1).sqrt()
     stats = {name: way.output.stats[name].mean().item() for name in ("propagated", "propagated_gmacs", "dense_gmacs")}
     return row | {
@@ -94,4 +95,5 @@ def _row(way: _Way, dense: _Way) -> dict[str, Any]:
         "propagated (%)": 100 * stats["propagated"],
         "propagated GMAC": stats["propagated_gmacs"],
         "of GMAC": stats["dense_gmacs"],
+        "network GMAC": network - stats["dense_gmacs"] + stats["propagated_gmacs"],
     }

@@ -58,20 +58,3 @@ def test_an_evaluation_tells_the_rule():
     settings = short_model("deltadeq_tiny").estimate_settings()
     assert settings["delta"] == str(Delta())
     assert settings["across_frames"] is False
-
-
-def test_memories_go_on_to_the_next_pair_where_they_may():
-    model = short_model("deltadeq_tiny").eval()
-    images = torch.rand(2, 1, 3, 64, 64)
-
-    def again(threshold, across):
-        """The same pair once more, from where its first solve ended."""
-        model.set_threshold(threshold)
-        model.network.across_frames = across
-        return model.estimate(*images, model.estimate(*images).reuse)
-
-    # At a threshold of 0 what is remembered makes no difference to the flow.
-    torch.testing.assert_close(again(0, True).flow, again(0, False).flow, rtol=0, atol=1e-3)
-    # Above it, a step that starts from a memory propagates less than one that starts from nothing.
-    kept, fresh = (again(0.5, across).stats["propagated_gmacs"] for across in (True, False))
-    assert kept < fresh
