@@ -39,7 +39,7 @@ def chosen_variants(config: DictConfig, model: FlowModel) -> list[Variant]:
     """
     thresholds = chosen_thresholds(config.threshold)
     limits = chosen_limits(config.steps, model)
-    if len(thresholds) > 1 and is_compared(config.steps):
+    if is_compared(config.threshold) and is_compared(config.steps):
         raise FlowBenchError(
             "steps and threshold are both lists, but one table compares one of them: give a single number for the other."
         )

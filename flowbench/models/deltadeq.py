@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from flowbench.errors import FlowBenchError
 from flowbench.models.deqflow import DEQFlowModel
 
 
@@ -14,6 +15,10 @@ class DeltaDEQModel(DEQFlowModel):
         self._rule = self.network.delta
 
     def set_threshold(self, threshold: float | None) -> None:
+        if threshold is not None and self._rule is None:
+            raise FlowBenchError(
+                f"model.network.delta=null switches the rule off: leave out the threshold of {threshold}."
+            )
         self.network.delta = None if threshold is None else replace(self._rule, threshold=threshold)
 
     def estimate_settings(self) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Ledger:
         self._propagated.append([])
         self._work.append({})
 
+    @property
+    def steps(self) -> int:
+        """How many have begun."""
+        return len(self._rows)
+
     def propagate(self, macs: Tensor, of: Tensor) -> None:
         """A layer's multiply-accumulates that the rule left, (B,), of so many a sample."""
         self._propagated[-1].append((macs, of))
@@ -53,9 +58,9 @@ class Ledger:
 
         propagated: the share of the delta layers' multiplications that the rule left. propagated_gmacs, dense_gmacs: 10^9
         multiply-accumulates that it left, and that there are, zeros of the input among them. Where work was counted, 10^9
-        multiply-accumulates of the update block, too. update_gmacs: those whose input element is not zero as it is
-        propagated; update_gmacs_relu: as it is without the rule; update_gmacs_dense: all; update_gmacs_dense_shared: all of
-        a network that convolves the context once a pair.
+        multiply-accumulates of the update block, too, without global motion aggregation. update_gmacs: those whose input
+        element is not zero as it is propagated; update_gmacs_relu: as it is without the rule; update_gmacs_dense: all;
+        update_gmacs_dense_shared: all of a network that convolves the context once a pair.
         """
         sums = torch.zeros(2 + len(_COUNTED), self.size, dtype=torch.float64, device=steps.device)
         for number, rows in enumerate(self._rows):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flowbench.deq import FixedPoint, Solution, State
+from flowbench.deq import FixedPoint, Solution, State, StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.networks.delta_ledger import LayerWork, Ledger
 from flowbench.networks.deqflow import DEQFlow, Equilibrium, deqflow
@@ -40,7 +40,7 @@ class DeltaDEQ(DEQFlow):
 
     def __init__(self, *, delta: Delta | None, count: bool, across_frames: bool, **parts: Any) -> None:
         super().__init__(**parts)
-        if not isinstance(self.deq.solver, FixedPoint):
+        if delta is not None and not isinstance(self.deq.solver, FixedPoint):
             raise ValueError(
                 f"solver={type(self.deq.solver).__name__}: its steps mix states of the past, but a delta update follows "
                 "one state; choose model/solver=damped or model/solver=fixed_point."
@@ -85,7 +85,8 @@ class DeltaDEQ(DEQFlow):
         if self.delta is None:
             return output
         output.stats |= refine.update.ledger.stats(solution.stats.steps)
-        if self.across_frames:
+        # What diverged has left its mark on the memories, though the flow is of the last finite state.
+        if self.across_frames and not (solution.stats.reason == StopReason.DIVERGED).any():
             output.reuse = DeltaEquilibrium(output.reuse.hidden, output.reuse.flow, refine.update.memories)
         return output
 
@@ -187,7 +188,7 @@ class DeltaStep:
             return
         # The context is an input of these layers, too, whose change is zero after the first step. Without a bias.
         twins = [name.replace("gates", f"conv{gate}") for gate in "zr"] if "gates" in name else [name]
-        changed = self.context if name not in self.memories else torch.zeros_like(self.context)
+        changed = self.context if self.ledger.steps == 1 else torch.zeros_like(self.context)
         context = Work.of(self.context, changed, kernel, outputs // len(twins))
         work = Work.of(x, changes, kernel, outputs // len(twins)) + context
         for twin in twins:

@@ -78,10 +78,17 @@ def test_what_has_no_delta_rule_says_so(checkpoint, tmp_path):
     assert "deqflow_tiny has no delta rule: leave threshold out, or choose a model=deltadeq_..." in ended.told
 
 
-def test_one_list_at_a_time(checkpoint, tmp_path):
-    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", "threshold=[0,0.1]", "steps=[2,4]")
+@pytest.mark.parametrize("thresholds", ["[0,0.1]", "[0.1]", "[0.1,0.1]"])
+def test_one_list_at_a_time(thresholds, checkpoint, tmp_path):
+    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", f"threshold={thresholds}", "steps=[2,4]")
     assert ended.code == 1
     assert "steps and threshold are both lists" in ended.told
+
+
+def test_a_rule_that_is_switched_off_has_no_threshold(checkpoint, tmp_path):
+    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", "model.network.delta=null", "threshold=0.1")
+    assert ended.code == 1
+    assert "model.network.delta=null switches the rule off" in ended.told
 
 
 @pytest.mark.parametrize("given", [-1, "small", True, [], [0.1, float("inf")]])
