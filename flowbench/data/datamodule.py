@@ -27,9 +27,8 @@ class FlowDataModule(pl.LightningDataModule):
     train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
     submission: those whose truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
     on_error: what an unreadable pair does to training, "raise", or "skip": another one takes its place, and validation
-    leaves it out. batch_size: pairs a training step and process. crop:
-    (height, width) of training samples, or None for whole pictures. cache: keywords of SampleCache, for training alone;
-    evaluation reads the files, and writes nothing.
+    leaves it out. batch_size: pairs a training step and process. crop: (height, width) of training samples, or None
+    for whole pictures. cache: keywords of SampleCache, for training alone; evaluation reads the files, and writes nothing.
     """
 
     def __init__(
