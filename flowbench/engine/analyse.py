@@ -93,7 +93,7 @@ def _tolerances(config: DictConfig) -> list[float]:
 
 
 def _deltas(config: DictConfig) -> dict[str, Delta]:
-    shared = {"threshold": config.threshold, "memory": config.memory}
+    shared = {name: config[name] for name in ("threshold", "scale", "memory")}
     return {rule: Delta(rule=rule, **shared) for rule in ("element", "pixel")}
 
 
@@ -175,7 +175,7 @@ def _write(
         "model": model.name,
         "checkpoint": str(config.ckpt),
         "input": [frame.name for frame in frames],
-        **{name: config[name] for name in ("steps", "damping", "threshold", "memory")},
+        **{name: config[name] for name in ("steps", "damping", "threshold", "scale", "memory")},
     }
     content = {**settings, "summary": result.summary, "left_out": result.left_out, "flow_difference_px": differences}
     write_json(folder / SUMMARY, content)
@@ -203,9 +203,9 @@ def _notes(config: DictConfig, frames: list[Frame]) -> list[str]:
 def _rule_notes(config: DictConfig, differences: dict[str, float]) -> list[str]:
     flows = "; ".join(f"{name} rule {difference:.4f} px" for name, difference in differences.items())
     return [
-        f"Threshold {config.threshold:g}, memory {config.memory}, each rule followed through a solve of its own. The table "
-        "has the means over the steps. The context, which never changes, is not counted among a layer's input. All "
-        "layers: weighted by their multiplications.",
+        f"Threshold {config.threshold:g} ({config.scale}), memory {config.memory}, each rule followed through a solve of its "
+        "own. The table has the means over the steps. The context, which never changes, is not counted among a layer's "
+        "input. All layers: weighted by their multiplications.",
         f"Mean distance of the final flow from the dense one: {flows}.",
     ]
 

@@ -27,7 +27,7 @@ class Ledger:
 
     size: int
     _rows: list[Tensor] = field(default_factory=list)
-    _propagated: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
+    _propagated: list[list[tuple[Tensor | int, int]]] = field(default_factory=list)
     _work: list[dict[str, LayerWork]] = field(default_factory=list)
 
     def begin_step(self, rows: Tensor) -> None:
@@ -41,8 +41,8 @@ class Ledger:
         """How many have begun."""
         return len(self._rows)
 
-    def propagate(self, macs: Tensor, of: Tensor) -> None:
-        """A layer's multiply-accumulates that the rule left, (B,), of so many a sample."""
+    def propagate(self, macs: Tensor | int, of: int) -> None:
+        """A layer's multiply-accumulates that the rule left, (B,) or the same for all, of so many a sample."""
         self._propagated[-1].append((macs, of))
 
     def count(self, layer: str, work: LayerWork) -> None:
@@ -65,9 +65,8 @@ class Ledger:
         sums = torch.zeros(2 + len(_COUNTED), self.size, dtype=torch.float64, device=steps.device)
         for number, rows in enumerate(self._rows):
             taken = (number < steps[rows]).to(sums)
-            for macs, of in self._propagated[number]:
-                sums[0, rows] += macs * taken
-                sums[1, rows] += of * taken
+            sums[0, rows] += sum(macs for macs, _ in self._propagated[number]) * taken
+            sums[1, rows] += sum(of for _, of in self._propagated[number]) * taken
             for each in self._work[number].values():
                 work = each.work
                 repeated = each.context.dense if each.context and number else 0

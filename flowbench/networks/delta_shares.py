@@ -74,7 +74,7 @@ def _parts(network: DEQFlow) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class _Watched(DeltaConv):
-    shares: LayerShares
+    shares: LayerShares = field(kw_only=True)
 
     @classmethod
     def watching(cls, layer: DeltaConv) -> _Watched:

@@ -16,10 +16,15 @@ from flowbench.networks.delta_ledger import LayerWork, Ledger
 from flowbench.networks.deqflow import DEQFlow, Equilibrium, deqflow
 from flowbench.networks.refinement import Refinement
 from flowbench.networks.update import GatedPass, UpdateStep
+from flowbench.ops.activations import tanh_
 from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
-from flowbench.ops.delta_counting import Work, uses_of_pixels
+from flowbench.ops.delta_counting import Work, dense_macs, propagated_macs
 from flowbench.ops.delta_lookup import DeltaLookup
 from flowbench.structures import FlowOutput
+
+# How much larger than another layer's a relative threshold may be at equal error, by factors of two: docs/results.md has
+# what was tried. A gate's logistic function passes on a quarter of a change at most; the flow head's goes on to the flow.
+_GATE_LENIENCE, _LOOKUP_LENIENCE, _MOTION_LENIENCE, _HEAD_LENIENCE = 4.0, 2.0, 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class DeltaDEQ(DEQFlow):
         dense = super().prepare(context, attention, reuse)
         return DeltaStep(
             dense=dense,
-            layers=_delta_layers(dense, context.dtype),
+            layers=_delta_layers(dense, context.dtype, flow_unit=1 / self.stride),
             delta=self.delta,
             context=context.detach(),
             rows=torch.arange(context.shape[0], device=context.device),
@@ -68,7 +73,8 @@ class DeltaDEQ(DEQFlow):
     def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
         refine, start = super().problem(image1, image2, reuse)
         if self.delta is not None and self.delta.rule == "pixel":
-            refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta))
+            unit = _LOOKUP_LENIENCE / self.stride if self.delta.scale == "relative" else 1.0
+            refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta, unit))
         return refine, start
 
     @torch.no_grad()
@@ -91,15 +97,18 @@ class DeltaDEQ(DEQFlow):
         return output
 
 
-def _delta_layers(step: UpdateStep, dtype: torch.dtype) -> dict[str, DeltaConv]:
+def _delta_layers(step: UpdateStep, dtype: torch.dtype, *, flow_unit: float) -> dict[str, DeltaConv]:
     """All convolutions of the update but its last. Those of the recurrent unit act on [hidden, motion]."""
-    encoder = step.block.encoder
+    encoder, head = step.block.encoder, step.block.flow_head.conv1
+    # The flow starts at zero, of which nothing can be a share.
+    own = {"convf1": {"unit": flow_unit}, "conv": {"lenience": _MOTION_LENIENCE}}
     names = ("convc1", "convc2", "convf1", "convf2", "conv")
-    layers = {f"encoder.{name}": DeltaConv.of(getattr(encoder, name), dtype) for name in names}
+    layers = {f"encoder.{name}": DeltaConv.of(getattr(encoder, name), dtype, **own.get(name, {})) for name in names}
     for number, gated in enumerate(step.recurrent.passes, start=1):
-        layers[f"gru.gates{number}"] = DeltaConv.from_weight(gated.gates_weight, None, gated.padding)
-        layers[f"gru.convq{number}"] = DeltaConv.from_weight(gated.candidate_weight, None, gated.padding)
-    return layers | {"flow_head.conv1": DeltaConv.of(step.block.flow_head.conv1, dtype)}
+        gates, candidate = (gated.gates_weight, None, gated.padding), (gated.candidate_weight, None, gated.padding)
+        layers[f"gru.gates{number}"] = DeltaConv.from_weight(*gates, lenience=_GATE_LENIENCE)
+        layers[f"gru.convq{number}"] = DeltaConv.from_weight(*candidate)
+    return layers | {"flow_head.conv1": DeltaConv.of(head, dtype, lenience=_HEAD_LENIENCE)}
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ class DeltaStep:
             motion = torch.cat([motion, self.dense.aggregation(motion)], dim=1)
         for number, gated in enumerate(self.dense.recurrent.passes, start=1):
             hidden = self._gated(number, gated, hidden, motion)
-        features = self._convolve("flow_head.conv1", hidden).relu_()
+        features = self._convolve("flow_head.conv1", hidden).relu()
         last = self.dense.block.flow_head.conv2
         if self.count:
             work = Work.of(features, features, last.kernel_size, last.out_channels)
@@ -145,13 +154,13 @@ class DeltaStep:
         )
 
     def _motion(self, windows: Tensor, flow: Tensor) -> Tensor:
-        corr = self._convolve("encoder.convc1", windows).relu_()
-        features = self._convolve("encoder.convf1", flow).relu_()
+        corr = self._convolve("encoder.convc1", windows).relu()
+        features = self._convolve("encoder.convf1", flow).relu()
         if self.dense.dropout is not None:
             corr, features = corr * self.dense.dropout.corr, features * self.dense.dropout.flow
-        corr = self._convolve("encoder.convc2", corr).relu_()
-        features = self._convolve("encoder.convf2", features).relu_()
-        motion = self._convolve("encoder.conv", torch.cat([corr, features], dim=1)).relu_()
+        corr = self._convolve("encoder.convc2", corr).relu()
+        features = self._convolve("encoder.convf2", features).relu()
+        motion = self._convolve("encoder.conv", torch.cat([corr, features], dim=1)).relu()
         # The flow itself, not what is remembered of it.
         return torch.cat([motion, flow.to(motion.dtype)], dim=1)
 
@@ -159,8 +168,8 @@ class DeltaStep:
         gates = self._convolve(f"gru.gates{number}", torch.cat([hidden, motion], dim=1), gated.gates_context)
         z, r = gates.sigmoid_().chunk(2, dim=1)
         reset = torch.cat([r * hidden, motion], dim=1)
-        q = self._convolve(f"gru.convq{number}", reset, gated.candidate_context).tanh_()
-        return torch.lerp(hidden, q, z)
+        q = self._convolve(f"gru.convq{number}", reset, gated.candidate_context)
+        return torch.lerp(hidden, tanh_(q), z)
 
     def _convolve(self, name: str, x: Tensor, constant: Tensor | None = None) -> Tensor:
         layer, memory = self.layers[name], self.memories.get(name)
@@ -172,14 +181,10 @@ class DeltaStep:
         return result.output
 
     def _note(self, x: Tensor, sent: Tensor | None, layer: DeltaConv) -> None:
-        uses = uses_of_pixels(*x.shape[-2:], layer.pixels.sides, device=x.device).flatten().double()
-        outputs = layer.weight.shape[0]
-        of = x.shape[1] * outputs * uses.sum()
-        if sent is None:
-            self.ledger.propagate(of.expand(x.shape[0]), of)
-            return
-        channels = sent[:, 0] if sent.shape[1] == 1 else sent.sum(dim=1)
-        self.ledger.propagate((channels.flatten(1).double() @ uses) * (outputs * x.shape[1] // sent.shape[1]), of)
+        outputs, kernel = layer.weight.shape[0], layer.pixels.sides
+        everywhere = dense_macs(x.shape[1:], kernel, outputs)
+        macs = everywhere if sent is None else propagated_macs(sent, kernel, outputs * x.shape[1] // sent.shape[1])
+        self.ledger.propagate(macs, everywhere)
 
     def _count(self, name: str, x: Tensor, changes: Tensor, layer: DeltaConv) -> None:
         kernel, outputs = layer.pixels.sides, layer.weight.shape[0]

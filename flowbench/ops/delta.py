@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowbench.errors import FlowBenchError
-from flowbench.ops.delta_pixels import PixelKernel, as_rows, moved_rows
+from flowbench.ops.delta_pixels import PixelKernel, as_rows, rms_of_rows
 
 Rule = Literal["element", "pixel"]
 MemoryRule = Literal["bounded", "reference"]
 Execution = Literal["auto", "sparse", "dense"]
+Scale = Literal["absolute", "relative"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +34,23 @@ class Delta:
     no RMS) of x - m ever exceeds the threshold, and c is the convolution of m. "reference", the published code's, remembers
     x everywhere: what was dropped is lost, and the error may grow with the steps.
     execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the quicker one at each step.
+    scale: "absolute" has one threshold for all layers, in the units of their inputs, as published. "relative" has it as a
+    share of a layer's own unit, which is the RMS of its input at the first step times its `DeltaConv.lenience`.
     """
 
     threshold: float = 0.005
     rule: Rule = "pixel"
     memory: MemoryRule = "bounded"
     execution: Execution = "auto"
+    scale: Scale = "absolute"
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
             raise FlowBenchError(f"delta.threshold={self.threshold!r}: give a number of at least 0.")
         if not 0 <= self.threshold < math.inf:
             raise FlowBenchError(f"delta.threshold={self.threshold}: give a number of at least 0.")
-        for name, kinds in (("rule", Rule), ("memory", MemoryRule), ("execution", Execution)):
+        choices_of = {"rule": Rule, "memory": MemoryRule, "execution": Execution, "scale": Scale}
+        for name, kinds in choices_of.items():
             if getattr(self, name) not in get_args(kinds):
                 choices = ", ".join(get_args(kinds))
                 raise FlowBenchError(f"delta.{name}={getattr(self, name)!r}: choose one of {choices}.")
@@ -54,33 +59,38 @@ class Delta:
                 "delta.execution=sparse needs delta.rule=pixel: the element rule leaves no pixel that could be skipped."
             )
 
-    def sent(self, x: Tensor, remembered: Tensor) -> Tensor:
+    def sent(self, x: Tensor, memory: DeltaMemory) -> Tensor:
         """Where x is propagated: (B, C, H, W) bool for the element rule, (B, 1, H, W) for the pixel rule."""
         if self.rule == "element":
-            return (x - remembered).abs_() > self.threshold
-        moved = moved_rows(as_rows(x), as_rows(remembered), self.threshold)
-        return moved.view(x.shape[0], 1, *x.shape[-2:])
+            change = (x - memory.input).abs_()
+        else:
+            change = rms_of_rows(as_rows(x), as_rows(memory.input)).view(x.shape[0], 1, *x.shape[-2:])
+        return change > self.threshold * memory.unit[:, None, None, None]
 
 
 @dataclass(frozen=True)
 class DeltaMemory:
-    """Of one layer, for one batch. input: m, (B, Cin, H, W). padded: c without the bias, (B, H + 2 ph, W + 2 pw, Cout), whose
-    borders hold what falls outside of the picture. Its tensors are the layer's own, and a step changes them in place."""
+    """Of one layer, for one batch. Its tensors are the layer's own, and a step changes them in place.
+
+    input: m, (B, Cin, H, W). padded: c with the bias, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls outside of
+    the picture. unit: (B,), what thresholds are multiplied by.
+    """
 
     input: Tensor
     padded: Tensor
+    unit: Tensor
 
     def select(self, index: Tensor) -> DeltaMemory:
-        return DeltaMemory(self.input[index], self.padded[index])
+        return DeltaMemory(self.input[index], self.padded[index], self.unit[index])
 
     def clone(self) -> DeltaMemory:
-        return DeltaMemory(self.input.clone(), self.padded.clone())
+        return DeltaMemory(self.input.clone(), self.padded.clone(), self.unit)
 
 
 @dataclass(frozen=True)
 class DeltaResult:
-    """output: (B, Cout, H, W), a tensor of its own. memory: for the next step. sent: where x was propagated, bool,
-    (B, C or 1, H, W); None at the first step, which propagates all."""
+    """output: (B, Cout, H, W), not to be changed in place: it may be the memory's own. memory: for the next step.
+    sent: where x was propagated, bool, (B, C or 1, H, W); None at the first step, which propagates all."""
 
     output: Tensor
     memory: DeltaMemory
@@ -91,27 +101,31 @@ class DeltaResult:
 class DeltaConv:
     """A convolution of stride 1 that keeps the size of the picture, as a delta convolution.
 
-    weight: (Cout, Cin, kh, kw). bias: (Cout,) or None. Neither takes gradient through it.
+    weight: (Cout, Cin, kh, kw). bias: (Cout,) or None. Neither takes gradient through it. lenience: how much larger than
+    another layer's its relative threshold is. unit: what relative thresholds are of, in the place of the first input's RMS.
     """
 
     weight: Tensor
     bias: Tensor | None
     pixels: PixelKernel
+    lenience: float = 1.0
+    unit: float | None = None
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, dtype: torch.dtype | None = None) -> DeltaConv:
-        """dtype: that of the products; None for the layer's own."""
-        return cls.from_weight(layer.weight.to(dtype or layer.weight.dtype), layer.bias, _same_padding(layer))
+    def of(cls, layer: nn.Conv2d, dtype: torch.dtype | None = None, **relative: float) -> DeltaConv:
+        """dtype: that of the products; None for the layer's own. relative: lenience and unit."""
+        weight = layer.weight.to(dtype or layer.weight.dtype)
+        return cls.from_weight(weight, layer.bias, _same_padding(layer), **relative)
 
     @classmethod
-    def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> DeltaConv:
+    def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], **relative: float) -> DeltaConv:
         if tuple(2 * each + 1 for each in padding) != tuple(weight.shape[-2:]):
             raise FlowBenchError(
                 "A delta convolution keeps the picture's size, but a kernel of "
                 f"{tuple(weight.shape[-2:])} with padding {padding} does not."
             )
         weight = weight.detach()
-        return cls(weight, None if bias is None else bias.detach(), PixelKernel.of(weight))
+        return cls(weight, None if bias is None else bias.detach(), PixelKernel.of(weight), **relative)
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -121,11 +135,11 @@ class DeltaConv:
         self, x: Tensor, memory: DeltaMemory | None, delta: Delta, constant: Tensor | None = None
     ) -> DeltaResult:
         """x: (B, Cin, H, W). memory: that of the step before, which is used up; None for the first step, which is dense.
-        constant: (B, Cout, H, W), what is added to the output in the place of the bias."""
+        constant: (B, Cout, H, W), what is added to the output, which then is a tensor of its own."""
         if memory is None:
-            memory, sent = self._start(x), None
+            memory, sent = self._start(x, delta), None
         else:
-            sent = delta.sent(x, memory.input)
+            sent = delta.sent(x, memory)
             self.update(x, memory, sent, delta)
         return DeltaResult(self._output(memory, constant), memory, sent)
 
@@ -133,18 +147,25 @@ class DeltaConv:
         """(B, Cin, H, W): what a call with the same arguments would propagate, zero where it is dropped."""
         if memory is None:
             return x
-        return torch.where(delta.sent(x, memory.input), x - memory.input, 0)
+        return torch.where(delta.sent(x, memory), x - memory.input, 0)
 
-    def _start(self, x: Tensor) -> DeltaMemory:
+    def _start(self, x: Tensor, delta: Delta) -> DeltaMemory:
         batch, _, height, width = x.shape
         down, across = self.padding
-        convolved = self._convolve(x)
+        convolved = self._convolve(x, self.bias)
         # Sums of many small changes: never in half precision.
         dtype = torch.promote_types(convolved.dtype, torch.float32)
         padded = x.new_zeros(batch, height + 2 * down, width + 2 * across, convolved.shape[1], dtype=dtype)
-        memory = DeltaMemory(x.clone(memory_format=torch.channels_last), padded)
+        memory = DeltaMemory(x.clone(memory_format=torch.channels_last), padded, self._unit(x, delta).to(dtype))
         self._inside(memory).copy_(convolved.permute(0, 2, 3, 1))
         return memory
+
+    def _unit(self, x: Tensor, delta: Delta) -> Tensor:
+        if delta.scale == "absolute":
+            return x.new_ones(x.shape[0])
+        if self.unit is not None:
+            return x.new_full((x.shape[0],), self.lenience * self.unit)
+        return x.flatten(1).float().square().mean(dim=1).sqrt() * self.lenience
 
     def update(self, x: Tensor, memory: DeltaMemory, sent: Tensor, delta: Delta) -> None:
         """Brings the memory from its step to that of x, of which `sent` is propagated."""
@@ -155,7 +176,7 @@ class DeltaConv:
                 return
         if delta.memory == "bounded":
             torch.where(sent, x, memory.input, out=memory.input)
-            self._inside(memory).copy_(self._convolve(memory.input).permute(0, 2, 3, 1))
+            self._inside(memory).copy_(self._convolve(memory.input, self.bias).permute(0, 2, 3, 1))
         else:
             change = torch.where(sent, x - memory.input, 0)
             self._inside(memory).add_(self._convolve(change).permute(0, 2, 3, 1))
@@ -173,17 +194,15 @@ class DeltaConv:
 
     def _output(self, memory: DeltaMemory, constant: Tensor | None) -> Tensor:
         convolved = self._inside(memory).permute(0, 3, 1, 2)
-        if constant is None and self.bias is not None:
-            constant = self.bias[:, None, None]
-        output = convolved.clone() if constant is None else convolved + constant
-        return output.to(self.weight.dtype)
+        return (convolved if constant is None else convolved + constant).to(self.weight.dtype)
 
     def _inside(self, memory: DeltaMemory) -> Tensor:
         (down, across), (_, height, width, _) = self.padding, memory.padded.shape
         return memory.padded[:, down : height - down, across : width - across]
 
-    def _convolve(self, x: Tensor) -> Tensor:
-        return F.conv2d(x.to(self.weight.dtype), self.weight, padding=self.padding)
+    def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        bias = None if bias is None else bias.to(self.weight.dtype)
+        return F.conv2d(x.to(self.weight.dtype), self.weight, bias, padding=self.padding)
 
 
 def _same_padding(layer: nn.Conv2d) -> tuple[int, int]:

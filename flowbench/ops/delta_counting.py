@@ -46,6 +46,26 @@ def uses_of_pixels(height: int, width: int, kernel: tuple[int, int], *, device: 
     return F.conv2d(outputs, elements, padding=(kernel[0] // 2, kernel[1] // 2))[0, 0].round().long()
 
 
+def propagated_macs(sent: Tensor, kernel: tuple[int, int], outputs: int) -> Tensor:
+    """sent: (B, C, H, W) bool -> (B,), the multiply-accumulates of these elements, in single precision."""
+    elements = sent[:, 0] if sent.shape[1] == 1 else sent.sum(dim=1)
+    uses = _uses_of_pixels_in_single_precision(*sent.shape[-2:], kernel, device=sent.device)
+    return (elements.flatten(1).to(uses.dtype) @ uses) * outputs
+
+
+@lru_cache(maxsize=64)
+def dense_macs(shape: tuple[int, int, int], kernel: tuple[int, int], outputs: int) -> int:
+    """Those of all elements of an input of this shape, (C, H, W)."""
+    return shape[0] * outputs * int(uses_of_pixels(*shape[1:], kernel).sum())
+
+
+@lru_cache(maxsize=64)
+def _uses_of_pixels_in_single_precision(
+    height: int, width: int, kernel: tuple[int, int], *, device: torch.device
+) -> Tensor:
+    return uses_of_pixels(height, width, kernel, device=device).flatten().float()
+
+
 def _zeros_and_macs(x: Tensor, macs_of_a_pixel: Tensor) -> tuple[Tensor, Tensor]:
     nonzero = (x != 0).sum(dim=1)
     return x[0].numel() - nonzero.sum(dim=(1, 2)), (nonzero * macs_of_a_pixel).sum(dim=(1, 2))

@@ -22,7 +22,6 @@ _CHANNELS_PER_ADDITION: Mapping[torch.dtype, float] = {
 _CHUNK = 1024
 # A 1x1 convolution over so many pictures or more is oneDNN's in PyTorch, one over fewer the slower matrix product.
 _PICTURES = 16
-_ELEMENTS_AT_ONCE = 1 << 17
 
 
 def as_rows(x: Tensor) -> Tensor:
@@ -30,19 +29,10 @@ def as_rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def moved_rows(now: Tensor, before: Tensor, threshold: float) -> Tensor:
-    """(N, C), (N, C) -> (N,) bool: where the RMS of now - before over the channels exceeds the threshold."""
-    count, channels = now.shape
-    size = max(1, _ELEMENTS_AT_ONCE // channels)
-    norms = now.new_empty(count, dtype=torch.promote_types(now.dtype, torch.float32))
-    # In parts whose differences stay in the processor's cache: the rule reads memory twice, and writes next to nothing.
-    difference = now.new_empty(min(size, count), channels)
-    for start in range(0, count, size):
-        part = slice(start, min(start + size, count))
-        within = difference[: part.stop - start]
-        torch.sub(now[part], before[part], out=within)
-        torch.linalg.vector_norm(within, dim=1, dtype=norms.dtype, out=norms[part])
-    return norms > threshold * channels**0.5
+def rms_of_rows(now: Tensor, before: Tensor) -> Tensor:
+    """(N, C), (N, C) -> (N,), in single precision at least: the RMS of now - before over the channels."""
+    dtype = torch.promote_types(now.dtype, torch.float32)
+    return torch.linalg.vector_norm(now - before, dim=1, dtype=dtype).div_(now.shape[1] ** 0.5)
 
 
 @dataclass(frozen=True)

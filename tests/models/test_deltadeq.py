@@ -56,5 +56,5 @@ def test_a_setting_that_cannot_be_is_one_sentence(word, told, tmp_path):
 
 def test_an_evaluation_tells_the_rule():
     settings = short_model("deltadeq_tiny").estimate_settings()
-    assert settings["delta"] == str(Delta())
+    assert settings["delta"] == str(Delta(threshold=0.01, scale="relative"))
     assert settings["across_frames"] is False

@@ -32,6 +32,8 @@ def delta_model(name: str, folder, *changes: str):
     overrides = [
         "network.delta.rule=element",
         "network.delta.memory=reference",
+        "network.delta.scale=absolute",
+        "network.delta.threshold=0.005",
         f"network.deq.eval_steps={args.get('eval_f_thres', args.get('f_thres'))}",
         f"network.deq.solver.tolerance={args['f_eps']}",
         f"network.deq.solver.damping={args['f_alpha']}",
@@ -258,7 +260,7 @@ def test_solvers_that_mix_states_are_refused(solver):
 def test_our_checkpoints_of_deqflow_serve_deltadeq_and_the_other_way_round(tmp_path):
     plain = flowbench.load("deqflow_tiny", overrides=["network.gma=true", "network.weight_norm=false"])
     delta = flowbench.load("deltadeq_tiny", save_ours(plain, tmp_path / "plain.ckpt"), ["network.delta.threshold=0.02"])
-    assert delta.network.delta == Delta(threshold=0.02)
+    assert delta.network.delta == Delta(threshold=0.02, scale="relative")
     for name, tensor in plain.network.state_dict().items():
         assert torch.equal(delta.network.state_dict()[name], tensor)
     back = flowbench.load("deqflow_tiny", save_ours(delta, tmp_path / "delta.ckpt"))
@@ -270,7 +272,8 @@ def test_our_checkpoints_of_deqflow_serve_deltadeq_and_the_other_way_round(tmp_p
 def test_a_checkpoint_of_deltadeq_knows_its_rule(tmp_path):
     model = flowbench.load("deltadeq_tiny", overrides=["network.delta.rule=element", "network.delta.memory=reference"])
     again = flowbench.load(save_ours(model, tmp_path / "ours.ckpt"))
-    assert again.network.delta == model.network.delta == Delta(rule="element", memory="reference")
+    assert again.network.delta == model.network.delta
+    assert model.network.delta == Delta(rule="element", memory="reference", threshold=0.01, scale="relative")
 
 
 def test_the_global_motion_of_gma_is_propagated_like_the_rest():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from support import golden
@@ -35,7 +37,7 @@ def run(layer: nn.Conv2d, delta: Delta, inputs: list[torch.Tensor]):
         for x in inputs:
             result = conv(x, memory, delta)
             memory = result.memory
-            yield x, result, memory.input.clone()
+            yield x, replace(result, output=result.output.clone()), memory.input.clone()
 
 
 def golden_inputs() -> list[torch.Tensor]:
@@ -101,6 +103,36 @@ def test_bounded_pixels_and_the_output_stay_within_the_proven_bound(kernel, exec
         torch.testing.assert_close(result.output, layer(remembered), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("rule", ["element", "pixel"])
+def test_a_relative_threshold_is_a_share_of_what_each_sample_showed_first(rule):
+    layer, inputs = layer_of((3, 3)), settling(6)
+    factor = torch.tensor([1.0, 50.0])[:, None, None, None]
+    unit = inputs[0][0].square().mean().sqrt().item()
+    absolute = list(run(layer, Delta(threshold=0.1 * unit, rule=rule), [x[:1] for x in inputs]))
+    relative = list(run(layer, Delta(threshold=0.1, rule=rule, scale="relative"), [x[:1] * factor for x in inputs]))
+    for (_, alone, _), (_, both, _) in zip(absolute[1:], relative[1:], strict=True):
+        assert torch.equal(both.sent, alone.sent.expand(2, -1, -1, -1))
+        assert 0 < alone.sent.float().mean() < 1
+
+
+def test_a_layer_may_have_a_unit_and_a_lenience_of_its_own():
+    layer, (first, *later) = layer_of((3, 3)), settling(2)
+    delta = Delta(threshold=0.1, scale="relative")
+    unit = first.square().mean(dim=(1, 2, 3)).sqrt()
+    for conv, expected in (
+        (DeltaConv.of(layer), unit),
+        (DeltaConv.of(layer, lenience=4.0), 4 * unit),
+        (DeltaConv.of(layer, unit=0.5), torch.full((2,), 0.5)),
+        (DeltaConv.of(layer, unit=0.5, lenience=2.0), torch.ones(2)),
+    ):
+        memory = conv(first, None, delta).memory
+        torch.testing.assert_close(memory.unit, expected.double(), rtol=1e-6, atol=0)
+        x = later[0].clone()
+        limits = 0.1 * expected.double()[:, None, None]
+        moved = (x - first).square().mean(dim=1).sqrt() > limits
+        assert torch.equal(conv(x, memory, delta).sent[:, 0], moved)
+
+
 def test_the_reference_rule_loses_what_it_drops():
     """A creeping input, each step of it below the threshold, never arrives; with the bounded memory it does."""
     layer = layer_of((3, 3))
@@ -142,12 +174,12 @@ def test_an_input_that_stays_is_propagated_nowhere(execution):
 
 @pytest.mark.parametrize("rule", ["element", "pixel"])
 @pytest.mark.parametrize("memory", ["bounded", "reference"])
-def test_changing_input_and_output_in_place_leaves_the_memory_alone(rule, memory):
+def test_changing_the_input_and_an_output_with_a_constant_in_place_leaves_the_memory_alone(rule, memory):
     layer, delta = layer_of((3, 3)), Delta(threshold=0.05, rule=rule, memory=memory)
-    conv, kept, spoilt = DeltaConv.of(layer), None, None
+    conv, kept, spoilt, constant = DeltaConv.of(layer), None, None, torch.ones(2, 4, 7, 9, dtype=torch.float64)
     for x in settling(5):
         own = x.clone()
-        first, second = conv(x, kept, delta), conv(own, spoilt, delta)
+        first, second = conv(x, kept, delta, constant), conv(own, spoilt, delta, constant)
         assert torch.equal(first.output, second.output)
         second.output.relu_()
         own.zero_()
@@ -206,7 +238,7 @@ def test_work_equals_a_count_of_every_multiplication(height, width, kernel):
 
 
 @pytest.mark.parametrize("kind", ["all_pairs", "on_demand"])
-@pytest.mark.parametrize("execution", ["dense", "sparse"])
+@pytest.mark.parametrize("execution", ["dense", "sparse", "auto"])
 def test_windows_are_looked_up_again_where_the_coordinates_have_moved(kind, execution):
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 2, 8, 16, 20, generator=generator)
@@ -237,6 +269,7 @@ def test_windows_are_looked_up_again_where_the_coordinates_have_moved(kind, exec
         ({"rule": "tile"}, "delta.rule='tile': choose one of element, pixel."),
         ({"memory": "last"}, "delta.memory='last': choose one of bounded, reference."),
         ({"execution": "fast"}, "delta.execution='fast': choose one of auto, sparse, dense."),
+        ({"scale": "log"}, "delta.scale='log': choose one of absolute, relative."),
         ({"rule": "element", "execution": "sparse"}, "delta.execution=sparse needs delta.rule=pixel"),
     ],
 )
