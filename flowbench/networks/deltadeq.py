@@ -61,7 +61,7 @@ class DeltaDEQ(DEQFlow):
         dense = super().prepare(context, attention, reuse)
         return DeltaStep(
             dense=dense,
-            layers=_delta_layers(dense, context.dtype, flow_unit=1 / self.stride),
+            layers=delta_layers(dense, context.dtype, flow_unit=1 / self.stride),
             delta=self.delta,
             context=context.detach(),
             rows=torch.arange(context.shape[0], device=context.device),
@@ -97,7 +97,7 @@ class DeltaDEQ(DEQFlow):
         return output
 
 
-def _delta_layers(step: UpdateStep, dtype: torch.dtype, *, flow_unit: float) -> dict[str, DeltaConv]:
+def delta_layers(step: UpdateStep, dtype: torch.dtype, *, flow_unit: float) -> dict[str, DeltaConv]:
     """All convolutions of the update but its last. Those of the recurrent unit act on [hidden, motion]."""
     encoder, head = step.block.encoder, step.block.flow_head.conv1
     # The flow starts at zero, of which nothing can be a share.
@@ -132,11 +132,10 @@ class DeltaStep:
         if torch.is_grad_enabled():
             return self.dense(hidden, windows, flow)
         self.ledger.begin_step(self.rows)
-        motion = self._motion(windows, flow)
+        motion = self.motion(windows, flow)
         if self.dense.aggregation is not None:
             motion = torch.cat([motion, self.dense.aggregation(motion)], dim=1)
-        for number, gated in enumerate(self.dense.recurrent.passes, start=1):
-            hidden = self._gated(number, gated, hidden, motion)
+        hidden = self.recur(hidden, motion)
         features = self._convolve("flow_head.conv1", hidden).relu()
         last = self.dense.block.flow_head.conv2
         if self.count:
@@ -153,7 +152,8 @@ class DeltaStep:
             memories={name: memory.select(index) for name, memory in self.memories.items()},
         )
 
-    def _motion(self, windows: Tensor, flow: Tensor) -> Tensor:
+    def motion(self, windows: Tensor, flow: Tensor) -> Tensor:
+        """As MotionEncoder."""
         corr = self._convolve("encoder.convc1", windows).relu()
         features = self._convolve("encoder.convf1", flow).relu()
         if self.dense.dropout is not None:
@@ -163,6 +163,12 @@ class DeltaStep:
         motion = self._convolve("encoder.conv", torch.cat([corr, features], dim=1)).relu()
         # The flow itself, not what is remembered of it.
         return torch.cat([motion, flow.to(motion.dtype)], dim=1)
+
+    def recur(self, hidden: Tensor, motion: Tensor) -> Tensor:
+        """As RecurrentStep."""
+        for number, gated in enumerate(self.dense.recurrent.passes, start=1):
+            hidden = self._gated(number, gated, hidden, motion)
+        return hidden
 
     def _gated(self, number: int, gated: GatedPass, hidden: Tensor, motion: Tensor) -> Tensor:
         gates = self._convolve(f"gru.gates{number}", torch.cat([hidden, motion], dim=1), gated.gates_context)

@@ -39,12 +39,12 @@ def channels_per_addition(inputs: int, outputs: int, kernel: tuple[int, int], dt
 
 
 def _quickest(*calls: Callable[[], None], repeats: int = 15) -> list[float]:
-    """Processor seconds, which other programs disturb least, of the calls in turn."""
+    """Seconds of the calls, which take turns. Nothing else should run."""
 
     def seconds(call: Callable[[], None]) -> float:
-        start = time.process_time()
+        start = time.perf_counter()
         call()
-        return time.process_time() - start
+        return time.perf_counter() - start
 
     rounds = [[seconds(call) for call in calls] for _ in range(repeats)]
     return [min(times) for times in zip(*rounds, strict=True)]

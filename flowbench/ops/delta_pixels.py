@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # How many input channels are multiplied in the time that it takes to add one product where it belongs, as
-# `python -m flowbench.ops.delta_break_even` measures it: 120 to 200 in single precision. Half precision multiplies faster and
-# adds no faster: 160 to 260 with AVX-512, about 700 with AMX, which must not become slower than the whole picture, either.
+# `python -m flowbench.ops.delta_break_even` measures it: about 130 in single precision. Half precision multiplies faster and
+# adds no faster: about 200 with AVX-512, about 700 with AMX, which must not become slower than the whole picture, either.
 _CHANNELS_PER_ADDITION: Mapping[torch.dtype, float] = {
-    torch.float64: 150,
-    torch.float32: 150,
+    torch.float64: 130,
+    torch.float32: 130,
     torch.bfloat16: 700,
     torch.float16: 700,
 }

@@ -22,7 +22,12 @@ WEIGHTS = {
     "deltadeq_huge_wn": "deq2_huge_wn",
     "deltadeq_huge_wn_fh": "deltadeq_huge_wn_fh0.1",
 }
-RUNS = [("deltadeq_tiny_wn", "0"), ("deltadeq_tiny_wn", "0.005"), ("deltadeq_huge_wn_fh", "0.005")]
+RUNS = [
+    ("deltadeq_tiny_wn", "0"),
+    ("deltadeq_tiny_wn", "0.005"),
+    ("deltadeq_huge_wn", "0.005"),
+    ("deltadeq_huge_wn_fh", "0.005"),
+]
 SIZES = {"tiny": "tiny", "base": "b", "large": "l", "huge": "h", "gigantic": "g"}
 
 
