@@ -79,6 +79,8 @@ def analyse(config: DictConfig) -> AnalysisResult:
     restore = partial(_restored, model, frames[0])
     traced = _dense(dense_network(model.network, deq), images, tolerances, restore)
     solves = {rule: delta_solve(model.network, deq, delta, *images) for rule, delta in deltas.items()}
+    for rule, solve in solves.items():
+        _refuse_divergence(solve.stats, "lower threshold", rule=f" under the {rule} rule")
     result = _write(config, model, frames, traced, solves, restore)
     _tell(result)
     return result
@@ -125,7 +127,7 @@ def _dense(network: DEQFlow, images: list[Tensor], tolerances: list[float], rest
         refine, start = network.problem(*images)
         solver = network.deq.solver.with_steps(network.deq.eval_limit)
         solution, parts = solve_traced(solver, refine, start, tolerances)
-    _refuse_divergence(solution.stats)
+    _refuse_divergence(solution.stats, "lower damping, or analyse a checkpoint of more training")
 
     def to_picture(steps: Tensor) -> Tensor:
         stride = network.stride
@@ -135,11 +137,9 @@ def _dense(network: DEQFlow, images: list[Tensor], tolerances: list[float], rest
     return _Traced(list(zip(figures, parts, strict=True)), network.decode(solution.z, refine.grid))
 
 
-def _refuse_divergence(stats: SolverStats) -> None:
+def _refuse_divergence(stats: SolverStats, remedy: str, rule: str = "") -> None:
     if stats.reason[0] == StopReason.DIVERGED:
-        raise FlowBenchError(
-            f"The solve diverged at step {stats.steps[0].item()}: lower damping, or analyse a checkpoint of more training."
-        )
+        raise FlowBenchError(f"The solve{rule} diverged at step {stats.steps[0].item()}: {remedy}.")
 
 
 def _write(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from flowbench.deq import DEQ
+from flowbench.deq import DEQ, SolverStats
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.networks.deltadeq import DeltaDEQ
 from flowbench.networks.deqflow import DEQFlow
@@ -44,10 +44,11 @@ class LayerShares:
 
 @dataclass(frozen=True)
 class DeltaSolve:
-    """layers: by name, in the order of the update. flow: (B, 2, H, W), what the solve ended with."""
+    """layers: by name, in the order of the update. flow: (B, 2, H, W), what the solve ended with. stats: of the solver."""
 
     layers: Mapping[str, LayerShares]
     flow: Tensor
+    stats: SolverStats
 
 
 def dense_network(network: DEQFlow, deq: DEQ) -> DEQFlow:
@@ -65,7 +66,8 @@ def delta_solve(network: DEQFlow, deq: DEQ, delta: Delta, image1: Tensor, image2
         layers = {name: _Watched.watching(layer) for name, layer in step.layers.items()}
         refine = replace(refine, update=replace(step, layers=layers))
         solution = deq.solve(refine, start)
-    return DeltaSolve({name: layer.shares for name, layer in layers.items()}, ruled.decode(solution.z, refine.grid))
+    shares = {name: layer.shares for name, layer in layers.items()}
+    return DeltaSolve(shares, ruled.decode(solution.z, refine.grid), solution.stats)
 
 
 def _parts(network: DEQFlow) -> dict[str, object]:

@@ -46,17 +46,17 @@ class Delta:
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
-            raise FlowBenchError(f"delta.threshold={self.threshold!r}: give a number of at least 0.")
+            raise FlowBenchError(f"threshold={self.threshold!r}: give a number of at least 0.")
         if not 0 <= self.threshold < math.inf:
-            raise FlowBenchError(f"delta.threshold={self.threshold}: give a number of at least 0.")
+            raise FlowBenchError(f"threshold={self.threshold}: give a number of at least 0.")
         choices_of = {"rule": Rule, "memory": MemoryRule, "execution": Execution, "scale": Scale}
         for name, kinds in choices_of.items():
             if getattr(self, name) not in get_args(kinds):
                 choices = ", ".join(get_args(kinds))
-                raise FlowBenchError(f"delta.{name}={getattr(self, name)!r}: choose one of {choices}.")
+                raise FlowBenchError(f"{name}={getattr(self, name)!r}: choose one of {choices}.")
         if self.execution == "sparse" and self.rule == "element":
             raise FlowBenchError(
-                "delta.execution=sparse needs delta.rule=pixel: the element rule leaves no pixel that could be skipped."
+                "execution=sparse needs rule=pixel: the element rule leaves no pixel that could be skipped."
             )
 
     def sent(self, x: Tensor, memory: DeltaMemory) -> Tensor:

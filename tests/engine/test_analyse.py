@@ -1,6 +1,7 @@
 """The analysis of a checkpoint's solve agrees with the model's own estimates and counts."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -11,8 +12,10 @@ from support.models import short_model
 from support.runs import ROOT, rows, run_here
 
 import flowbench
+from flowbench.deq import StopReason
 from flowbench.engine.analyse import analyse
 from flowbench.io import read_image
+from flowbench.networks.delta_shares import delta_solve
 
 STEPS = 4
 
@@ -144,3 +147,24 @@ def test_a_network_without_equilibrium_is_refused(tmp_path, pair):
     ended = told(tmp_path, weights, pair)
     assert ended.code == 1
     assert "raft_small has no equilibrium" in ended.told
+
+
+def test_a_solve_that_diverges_is_refused(tmp_path, pair):
+    model = short_model("deqflow_tiny", STEPS)
+    torch.nn.init.constant_(model.network.update_block.flow_head.conv2.bias, float("nan"))
+    ended = told(tmp_path / "run", save_ours(model, tmp_path / "nan.ckpt"), pair)
+    assert ended.code == 1
+    assert "The solve diverged at step 1: lower damping" in ended.told
+
+
+def test_a_solve_that_diverges_under_a_rule_alone_is_refused(tmp_path, pair, checkpoint, monkeypatch):
+    def diverged(network, deq, delta, *images):
+        solve = delta_solve(network, deq, delta, *images)
+        if delta.rule == "element":
+            return solve
+        return replace(solve, stats=replace(solve.stats, reason=torch.full((1,), StopReason.DIVERGED)))
+
+    monkeypatch.setattr("flowbench.engine.analyse.delta_solve", diverged)
+    ended = told(tmp_path / "run", checkpoint, pair)
+    assert ended.code == 1
+    assert f"The solve under the pixel rule diverged at step {STEPS}: lower threshold." in ended.told

@@ -263,14 +263,14 @@ def test_windows_are_looked_up_again_where_the_coordinates_have_moved(kind, exec
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"threshold": -0.1}, "delta.threshold=-0.1: give a number of at least 0."),
-        ({"threshold": float("nan")}, "delta.threshold=nan: give a number of at least 0."),
-        ({"threshold": [0, 0.1]}, r"delta.threshold=\[0, 0.1\]: give a number of at least 0."),
-        ({"rule": "tile"}, "delta.rule='tile': choose one of element, pixel."),
-        ({"memory": "last"}, "delta.memory='last': choose one of bounded, reference."),
-        ({"execution": "fast"}, "delta.execution='fast': choose one of auto, sparse, dense."),
-        ({"scale": "log"}, "delta.scale='log': choose one of absolute, relative."),
-        ({"rule": "element", "execution": "sparse"}, "delta.execution=sparse needs delta.rule=pixel"),
+        ({"threshold": -0.1}, "threshold=-0.1: give a number of at least 0."),
+        ({"threshold": float("nan")}, "threshold=nan: give a number of at least 0."),
+        ({"threshold": [0, 0.1]}, r"threshold=\[0, 0.1\]: give a number of at least 0."),
+        ({"rule": "tile"}, "rule='tile': choose one of element, pixel."),
+        ({"memory": "last"}, "memory='last': choose one of bounded, reference."),
+        ({"execution": "fast"}, "execution='fast': choose one of auto, sparse, dense."),
+        ({"scale": "log"}, "scale='log': choose one of absolute, relative."),
+        ({"rule": "element", "execution": "sparse"}, "execution=sparse needs rule=pixel"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, told):
