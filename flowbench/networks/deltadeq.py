@@ -24,7 +24,8 @@ from flowbench.structures import FlowOutput
 
 # How much larger than another layer's a relative threshold may be at equal error, by factors of two: docs/results.md has
 # what was tried. A gate's logistic function passes on a quarter of a change at most; the flow head's goes on to the flow.
-_GATE_LENIENCE, _LOOKUP_LENIENCE, _MOTION_LENIENCE, _HEAD_LENIENCE = 4.0, 2.0, 0.5, 0.25
+_LENIENCE = {"gru.gates1": 4.0, "gru.gates2": 4.0, "encoder.conv": 0.5, "flow_head.conv1": 0.25}
+_LENIENCE_OF_LOOKUP = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class DeltaDEQ(DEQFlow):
     def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
         refine, start = super().problem(image1, image2, reuse)
         if self.delta is not None and self.delta.rule == "pixel":
-            unit = _LOOKUP_LENIENCE / self.stride if self.delta.scale == "relative" else 1.0
+            unit = _LENIENCE_OF_LOOKUP / self.stride if self.delta.scale == "relative" else 1.0
             refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta, unit))
         return refine, start
 
@@ -99,16 +100,16 @@ class DeltaDEQ(DEQFlow):
 
 def delta_layers(step: UpdateStep, dtype: torch.dtype, *, flow_unit: float) -> dict[str, DeltaConv]:
     """All convolutions of the update but its last. Those of the recurrent unit act on [hidden, motion]."""
-    encoder, head = step.block.encoder, step.block.flow_head.conv1
-    # The flow starts at zero, of which nothing can be a share.
-    own = {"convf1": {"unit": flow_unit}, "conv": {"lenience": _MOTION_LENIENCE}}
+    encoder = step.block.encoder
     names = ("convc1", "convc2", "convf1", "convf2", "conv")
-    layers = {f"encoder.{name}": DeltaConv.of(getattr(encoder, name), dtype, **own.get(name, {})) for name in names}
+    layers = {f"encoder.{name}": DeltaConv.of(getattr(encoder, name), dtype) for name in names}
     for number, gated in enumerate(step.recurrent.passes, start=1):
-        gates, candidate = (gated.gates_weight, None, gated.padding), (gated.candidate_weight, None, gated.padding)
-        layers[f"gru.gates{number}"] = DeltaConv.from_weight(*gates, lenience=_GATE_LENIENCE)
-        layers[f"gru.convq{number}"] = DeltaConv.from_weight(*candidate)
-    return layers | {"flow_head.conv1": DeltaConv.of(head, dtype, lenience=_HEAD_LENIENCE)}
+        layers[f"gru.gates{number}"] = DeltaConv.from_weight(gated.gates_weight, None, gated.padding)
+        layers[f"gru.convq{number}"] = DeltaConv.from_weight(gated.candidate_weight, None, gated.padding)
+    layers["flow_head.conv1"] = DeltaConv.of(step.block.flow_head.conv1, dtype)
+    # The flow starts at zero, of which nothing can be a share.
+    layers["encoder.convf1"] = replace(layers["encoder.convf1"], unit=flow_unit)
+    return layers | {name: replace(layers[name], lenience=lenience) for name, lenience in _LENIENCE.items()}
 
 
 @dataclass(frozen=True)

@@ -112,20 +112,19 @@ class DeltaConv:
     unit: float | None = None
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, dtype: torch.dtype | None = None, **relative: float) -> DeltaConv:
-        """dtype: that of the products; None for the layer's own. relative: lenience and unit."""
-        weight = layer.weight.to(dtype or layer.weight.dtype)
-        return cls.from_weight(weight, layer.bias, _same_padding(layer), **relative)
+    def of(cls, layer: nn.Conv2d, dtype: torch.dtype | None = None) -> DeltaConv:
+        """dtype: that of the products; None for the layer's own."""
+        return cls.from_weight(layer.weight.to(dtype or layer.weight.dtype), layer.bias, _same_padding(layer))
 
     @classmethod
-    def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], **relative: float) -> DeltaConv:
+    def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> DeltaConv:
         if tuple(2 * each + 1 for each in padding) != tuple(weight.shape[-2:]):
             raise FlowBenchError(
                 "A delta convolution keeps the picture's size, but a kernel of "
                 f"{tuple(weight.shape[-2:])} with padding {padding} does not."
             )
         weight = weight.detach()
-        return cls(weight, None if bias is None else bias.detach(), PixelKernel.of(weight), **relative)
+        return cls(weight, None if bias is None else bias.detach(), PixelKernel.of(weight))
 
     @property
     def padding(self) -> tuple[int, int]:

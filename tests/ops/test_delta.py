@@ -121,9 +121,9 @@ def test_a_layer_may_have_a_unit_and_a_lenience_of_its_own():
     unit = first.square().mean(dim=(1, 2, 3)).sqrt()
     for conv, expected in (
         (DeltaConv.of(layer), unit),
-        (DeltaConv.of(layer, lenience=4.0), 4 * unit),
-        (DeltaConv.of(layer, unit=0.5), torch.full((2,), 0.5)),
-        (DeltaConv.of(layer, unit=0.5, lenience=2.0), torch.ones(2)),
+        (replace(DeltaConv.of(layer), lenience=4.0), 4 * unit),
+        (replace(DeltaConv.of(layer), unit=0.5), torch.full((2,), 0.5)),
+        (replace(DeltaConv.of(layer), unit=0.5, lenience=2.0), torch.ones(2)),
     ):
         memory = conv(first, None, delta).memory
         torch.testing.assert_close(memory.unit, expected.double(), rtol=1e-6, atol=0)
