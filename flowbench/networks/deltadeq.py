@@ -16,7 +16,7 @@ from flowbench.networks.delta_ledger import LayerWork, Ledger
 from flowbench.networks.deqflow import DEQFlow, Equilibrium, deqflow
 from flowbench.networks.refinement import Refinement
 from flowbench.networks.update import GatedPass, UpdateStep
-from flowbench.ops.activations import tanh_
+from flowbench.ops.activations import tanh
 from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
 from flowbench.ops.delta_counting import Work, dense_macs, propagated_macs
 from flowbench.ops.delta_lookup import DeltaLookup
@@ -173,10 +173,10 @@ class DeltaStep:
 
     def _gated(self, number: int, gated: GatedPass, hidden: Tensor, motion: Tensor) -> Tensor:
         gates = self._convolve(f"gru.gates{number}", torch.cat([hidden, motion], dim=1), gated.gates_context)
-        z, r = gates.sigmoid_().chunk(2, dim=1)
+        z, r = gates.sigmoid().chunk(2, dim=1)
         reset = torch.cat([r * hidden, motion], dim=1)
         q = self._convolve(f"gru.convq{number}", reset, gated.candidate_context)
-        return torch.lerp(hidden, tanh_(q), z)
+        return torch.lerp(hidden, tanh(q), z)
 
     def _convolve(self, name: str, x: Tensor, constant: Tensor | None = None) -> Tensor:
         layer, memory = self.layers[name], self.memories.get(name)

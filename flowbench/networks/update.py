@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from flowbench.deq.dropout import dropout_mask
 from flowbench.networks.attention import Aggregation, Aggregator
-from flowbench.ops.activations import tanh_
+from flowbench.ops.activations import tanh
 
 
 class MotionEncoder(nn.Module):
@@ -105,7 +105,7 @@ class GatedPass:
         z, r = gates.add_(self.gates_context).sigmoid_().chunk(2, dim=1)
         reset = torch.cat([r * hidden, motion], dim=1)
         q = F.conv2d(reset, self.candidate_weight, padding=self.padding).add_(self.candidate_context)
-        return torch.lerp(hidden, tanh_(q), z)
+        return torch.lerp(hidden, tanh(q), z)
 
     def select(self, index: Tensor) -> GatedPass:
         return replace(self, gates_context=self.gates_context[index], candidate_context=self.candidate_context[index])

@@ -7,7 +7,7 @@ less and less, so that ever fewer changes x - m are worth propagating. The memor
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -72,24 +72,26 @@ class Delta:
 class DeltaMemory:
     """Of one layer, for one batch. Its tensors are the layer's own, and a step changes them in place.
 
-    input: m, (B, Cin, H, W). padded: c with the bias, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls outside of
-    the picture. unit: (B,), what thresholds are multiplied by.
+    input: m, (B, Cin, H, W). padded: c with bias and constant, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls
+    outside of the picture. unit: (B,), what thresholds are multiplied by. constant: (B, Cout, H, W), that of the last call.
     """
 
     input: Tensor
     padded: Tensor
     unit: Tensor
+    constant: Tensor | None
 
     def select(self, index: Tensor) -> DeltaMemory:
-        return DeltaMemory(self.input[index], self.padded[index], self.unit[index])
+        constant = None if self.constant is None else self.constant[index]
+        return DeltaMemory(self.input[index], self.padded[index], self.unit[index], constant)
 
     def clone(self) -> DeltaMemory:
-        return DeltaMemory(self.input.clone(), self.padded.clone(), self.unit)
+        return DeltaMemory(self.input.clone(), self.padded.clone(), self.unit, self.constant)
 
 
 @dataclass(frozen=True)
 class DeltaResult:
-    """output: (B, Cout, H, W), not to be changed in place: it may be the memory's own. memory: for the next step.
+    """output: (B, Cout, H, W), the memory's own, and not to be changed in place. memory: for the next step.
     sent: where x was propagated, bool, (B, C or 1, H, W); None at the first step, which propagates all."""
 
     output: Tensor
@@ -134,13 +136,14 @@ class DeltaConv:
         self, x: Tensor, memory: DeltaMemory | None, delta: Delta, constant: Tensor | None = None
     ) -> DeltaResult:
         """x: (B, Cin, H, W). memory: that of the step before, which is used up; None for the first step, which is dense.
-        constant: (B, Cout, H, W), what is added to the output, which then is a tensor of its own."""
+        constant: (B, Cout, H, W), what is added to the output; no work where it is the tensor of the call before."""
         if memory is None:
-            memory, sent = self._start(x, delta), None
+            memory, sent = self._start(x, delta, constant), None
         else:
+            memory = self._with_constant(memory, constant)
             sent = delta.sent(x, memory)
             self.update(x, memory, sent, delta)
-        return DeltaResult(self._output(memory, constant), memory, sent)
+        return DeltaResult(self._inside(memory).to(self.weight.dtype), memory, sent)
 
     def changes(self, x: Tensor, memory: DeltaMemory | None, delta: Delta) -> Tensor:
         """(B, Cin, H, W): what a call with the same arguments would propagate, zero where it is dropped."""
@@ -148,15 +151,16 @@ class DeltaConv:
             return x
         return torch.where(delta.sent(x, memory), x - memory.input, 0)
 
-    def _start(self, x: Tensor, delta: Delta) -> DeltaMemory:
+    def _start(self, x: Tensor, delta: Delta, constant: Tensor | None) -> DeltaMemory:
         batch, _, height, width = x.shape
         down, across = self.padding
         convolved = self._convolve(x, self.bias)
         # Sums of many small changes: never in half precision.
         dtype = torch.promote_types(convolved.dtype, torch.float32)
         padded = x.new_zeros(batch, height + 2 * down, width + 2 * across, convolved.shape[1], dtype=dtype)
-        memory = DeltaMemory(x.clone(memory_format=torch.channels_last), padded, self._unit(x, delta).to(dtype))
-        self._inside(memory).copy_(convolved.permute(0, 2, 3, 1))
+        unit = self._unit(x, delta).to(dtype)
+        memory = DeltaMemory(x.clone(memory_format=torch.channels_last), padded, unit, constant)
+        self._put(convolved, memory)
         return memory
 
     def _unit(self, x: Tensor, delta: Delta) -> Tensor:
@@ -175,10 +179,10 @@ class DeltaConv:
                 return
         if delta.memory == "bounded":
             torch.where(sent, x, memory.input, out=memory.input)
-            self._inside(memory).copy_(self._convolve(memory.input, self.bias).permute(0, 2, 3, 1))
+            self._put(self._convolve(memory.input, self.bias), memory)
         else:
             change = torch.where(sent, x - memory.input, 0)
-            self._inside(memory).add_(self._convolve(change).permute(0, 2, 3, 1))
+            self._inside(memory).add_(self._convolve(change))
             memory.input.copy_(x)
 
     def _update_pixels(self, x: Tensor, memory: DeltaMemory, index: Tensor, delta: Delta) -> None:
@@ -191,13 +195,23 @@ class DeltaConv:
             before.copy_(now)
         self.pixels.add(change, index, memory.padded)
 
-    def _output(self, memory: DeltaMemory, constant: Tensor | None) -> Tensor:
-        convolved = self._inside(memory).permute(0, 3, 1, 2)
-        return (convolved if constant is None else convolved + constant).to(self.weight.dtype)
+    def _with_constant(self, memory: DeltaMemory, constant: Tensor | None) -> DeltaMemory:
+        if constant is memory.constant:
+            return memory
+        before = 0 if memory.constant is None else memory.constant
+        self._inside(memory).add_((0 if constant is None else constant) - before)
+        return replace(memory, constant=constant)
+
+    def _put(self, convolved: Tensor, memory: DeltaMemory) -> None:
+        if memory.constant is None:
+            self._inside(memory).copy_(convolved)
+        else:
+            torch.add(convolved, memory.constant, out=self._inside(memory))
 
     def _inside(self, memory: DeltaMemory) -> Tensor:
+        """(B, Cout, H, W), a view of what lies within the picture."""
         (down, across), (_, height, width, _) = self.padding, memory.padded.shape
-        return memory.padded[:, down : height - down, across : width - across]
+        return memory.padded[:, down : height - down, across : width - across].permute(0, 3, 1, 2)
 
     def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         bias = None if bias is None else bias.to(self.weight.dtype)

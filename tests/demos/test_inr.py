@@ -208,7 +208,8 @@ def test_the_bounded_rule_keeps_the_product_within_its_bound_at_every_step(fitte
             (after,) = step((z,))
             assert (z - step.memory.input).abs().max() <= threshold
             wanted = trained.hidden(z.permute(0, 2, 3, 1))
-            assert ((wanted - step.memory.padded).abs() <= bound).all()
+            found = step.memory.padded - step.injected.permute(0, 2, 3, 1)
+            assert ((wanted - found).abs() <= bound).all()
             z = after
 
 

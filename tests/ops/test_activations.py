@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from flowbench.ops.activations import tanh_
+from flowbench.ops.activations import tanh
 
 
 @pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 2e-7), (torch.float64, 0), (torch.bfloat16, 0)])
@@ -9,17 +9,18 @@ from flowbench.ops.activations import tanh_
 def test_tanh_is_that_of_pytorch(dtype, apart, grad):
     x = torch.cat([torch.linspace(-12, 12, 20001), torch.tensor([0.0, -90.0, 90.0, float("inf"), -float("inf")])])
     with torch.set_grad_enabled(grad):
-        found = tanh_(x.to(dtype, copy=True))
+        found = tanh(x.to(dtype))
     assert found.dtype == dtype
     expected = x.to(dtype).tanh()
     assert (found - expected).abs().max() <= apart
-    assert tanh_(torch.tensor(float("nan"))).isnan()
+    assert tanh(torch.tensor(float("nan"))).isnan()
 
 
-def test_tanh_is_carried_out_in_place_and_passes_on_gradient():
+def test_tanh_leaves_its_input_alone_and_passes_on_gradient():
     with torch.no_grad():
         x = torch.ones(3)
-        assert tanh_(x) is x
+        tanh(x)
+        assert torch.equal(x, torch.ones(3))
     x = torch.ones(3, requires_grad=True)
-    tanh_(x * 2).sum().backward()
-    torch.testing.assert_close(x.grad, 2 * (1 - torch.tensor(2.0).tanh().square()).expand(3))
+    tanh(x).sum().backward()
+    torch.testing.assert_close(x.grad, 1 - torch.ones(3).tanh().square())

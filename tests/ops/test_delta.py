@@ -174,16 +174,29 @@ def test_an_input_that_stays_is_propagated_nowhere(execution):
 
 @pytest.mark.parametrize("rule", ["element", "pixel"])
 @pytest.mark.parametrize("memory", ["bounded", "reference"])
-def test_changing_the_input_and_an_output_with_a_constant_in_place_leaves_the_memory_alone(rule, memory):
+def test_changing_the_input_in_place_leaves_the_memory_alone(rule, memory):
     layer, delta = layer_of((3, 3)), Delta(threshold=0.05, rule=rule, memory=memory)
-    conv, kept, spoilt, constant = DeltaConv.of(layer), None, None, torch.ones(2, 4, 7, 9, dtype=torch.float64)
+    conv, kept, spoilt = DeltaConv.of(layer), None, None
     for x in settling(5):
         own = x.clone()
-        first, second = conv(x, kept, delta, constant), conv(own, spoilt, delta, constant)
+        first, second = conv(x, kept, delta), conv(own, spoilt, delta)
         assert torch.equal(first.output, second.output)
-        second.output.relu_()
         own.zero_()
         kept, spoilt = first.memory, second.memory
+
+
+@pytest.mark.parametrize("memory", ["bounded", "reference"])
+@pytest.mark.parametrize("execution", ["dense", "sparse"])
+def test_a_constant_is_added_whichever_the_call_before_had(memory, execution):
+    layer, delta = layer_of((3, 3)), Delta(threshold=0.1, memory=memory, execution=execution)
+    conv, inputs = DeltaConv.of(layer), settling(6)
+    plain = [result.output for _, result, _ in run(layer, delta, inputs)]
+    one, other = torch.randn(2, 2, 4, 7, 9, dtype=torch.float64)
+    kept = None
+    for x, expected, constant in zip(inputs, plain, (one, one, other, None, None, one), strict=True):
+        result = conv(x, kept, delta, constant)
+        kept = result.memory
+        torch.testing.assert_close(result.output, expected + (0 if constant is None else constant), rtol=0, atol=1e-12)
 
 
 def test_samples_taken_out_of_a_batch_keep_their_memories():
