@@ -14,10 +14,18 @@ import torch
 from torch import nn
 
 from flowbench.ops.delta import Delta, DeltaConv
+from flowbench.ops.delta_pixels import SLOWNESS_OF_ROWS
 
 _PICTURE = (55, 128)
-# Input channels, output channels, kernel: layers of DEQ-Flow B.
-_LAYERS = ((256, 192, (3, 3)), (256, 126, (3, 3)), (128, 64, (3, 3)), (256, 256, (1, 5)), (256, 128, (5, 1)))
+# Input channels, output channels, kernel: layers of DEQ-Flow B and H.
+_LAYERS = (
+    (256, 192, (3, 3)),
+    (256, 126, (3, 3)),
+    (512, 384, (3, 3)),
+    (256, 256, (1, 5)),
+    (512, 512, (1, 5)),
+    (256, 128, (5, 1)),
+)
 _SHARES = (0.1, 0.5)
 
 
@@ -35,7 +43,7 @@ def channels_per_addition(inputs: int, outputs: int, kernel: tuple[int, int], dt
     )
     each = (many - few) / (_SHARES[1] - _SHARES[0])
     break_even = (whole - (few - _SHARES[0] * each)) / each
-    return inputs * (1 / break_even - 1)
+    return inputs * (1 / break_even - SLOWNESS_OF_ROWS)
 
 
 def _quickest(*calls: Callable[[], None], repeats: int = 15) -> list[float]:
