@@ -198,15 +198,19 @@ class DeltaConv:
     def _with_constant(self, memory: DeltaMemory, constant: Tensor | None) -> DeltaMemory:
         if constant is memory.constant:
             return memory
-        before = 0 if memory.constant is None else memory.constant
-        self._inside(memory).add_((0 if constant is None else constant) - before)
+        # In the memory's precision: rounded differences would add up over the pairs of a video.
+        if memory.constant is not None:
+            self._inside(memory).sub_(memory.constant)
+        if constant is not None:
+            self._inside(memory).add_(constant)
         return replace(memory, constant=constant)
 
     def _put(self, convolved: Tensor, memory: DeltaMemory) -> None:
+        inside = self._inside(memory)
         if memory.constant is None:
-            self._inside(memory).copy_(convolved)
+            inside.copy_(convolved)
         else:
-            torch.add(convolved, memory.constant, out=self._inside(memory))
+            torch.add(convolved.to(inside.dtype), memory.constant, out=inside)
 
     def _inside(self, memory: DeltaMemory) -> Tensor:
         """(B, Cout, H, W), a view of what lies within the picture."""

@@ -1,5 +1,6 @@
 """The recurrent unit and the motion encoder by themselves, over inputs that are prescribed for each step."""
 
+import pytest
 import torch
 from support import golden
 
@@ -56,37 +57,30 @@ def gated(unit: SepConvGRU, number: int) -> GatedPass:
     return GatedPass(weight, bias[:, None, None], q.weight, q.bias[:, None, None], z.padding)
 
 
-def check_counts(step: DeltaStep, published: list[dict]) -> None:
-    for work, expected in zip(step.ledger.work, published, strict=True):
+def recurrent(step: DeltaStep, x: torch.Tensor) -> torch.Tensor:
+    return step.recur(x[:, :8].tanh(), x[:, 8:].relu())
+
+
+def motion(step: DeltaStep, x: torch.Tensor) -> torch.Tensor:
+    return step.motion(x[:, 2:], x[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "shape", "amplitude", "decay"),
+    [("delta_gru", recurrent, (24, 10, 12), 0.1, 0.3), ("delta_encoder_tiny", motion, (326, 8, 10), 0.2, 0.35)],
+)
+@torch.no_grad()
+def test_a_part_of_the_update_equals_the_published_one(name, call, shape, amplitude, decay):
+    case, step, outputs = golden.case(name), delta_step(name, *shape[1:]), []
+    for x in inputs(shape, amplitude, decay):
+        step.ledger.begin_step(step.rows)
+        outputs.append(call(step, x))
+    found = torch.cat(outputs)
+    published, dense = (golden.array(case["files"][kind]).view_as(found) for kind in ("out", "dense"))
+    assert (found - published).abs().max() < case["tolerance"]["out_abs"]
+    apart = (found - dense).abs().amax(dim=(1, 2, 3))
+    torch.testing.assert_close(apart, torch.tensor(case["max_dev_from_dense"]), rtol=0, atol=2e-5)
+    for work, expected in zip(step.ledger.work, case["analyse"], strict=True):
         assert sum(layer.inputs for layer in work.values()) == expected["total_activation_numel"]
         zeros = sum(int(layer.zeros) for layer in work.values())
         assert abs(zeros - expected["total_zeros_cross_layers"]) <= 5
-
-
-def check_outputs(name: str, outputs: list[torch.Tensor]) -> None:
-    case, found = golden.case(name), torch.cat(outputs)
-    published = golden.array(case["files"]["out"]).view_as(found)
-    assert (found - published).abs().max() < case["tolerance"]["out_abs"]
-    dense = golden.array(case["files"]["dense"]).view_as(found)
-    apart = (found - dense).abs().amax(dim=(1, 2, 3))
-    torch.testing.assert_close(apart, torch.tensor(case["max_dev_from_dense"]), rtol=0, atol=2e-5)
-
-
-@torch.no_grad()
-def test_the_recurrent_unit_equals_the_published_one():
-    step, outputs = delta_step("delta_gru", 10, 12), []
-    for x in inputs((24, 10, 12), 0.1, 0.3):
-        step.ledger.begin_step(step.rows)
-        outputs.append(step.recur(x[:, :8].tanh(), x[:, 8:].relu()))
-    check_outputs("delta_gru", outputs)
-    check_counts(step, golden.case("delta_gru")["analyse"])
-
-
-@torch.no_grad()
-def test_the_motion_encoder_equals_the_published_one():
-    step, outputs = delta_step("delta_encoder_tiny", 8, 10), []
-    for x in inputs((326, 8, 10), 0.2, 0.35):
-        step.ledger.begin_step(step.rows)
-        outputs.append(step.motion(x[:, 2:], x[:, :2]))
-    check_outputs("delta_encoder_tiny", outputs)
-    check_counts(step, golden.case("delta_encoder_tiny")["analyse"])

@@ -199,6 +199,15 @@ def test_a_constant_is_added_whichever_the_call_before_had(memory, execution):
         torch.testing.assert_close(result.output, expected + (0 if constant is None else constant), rtol=0, atol=1e-12)
 
 
+def test_constants_that_change_leave_no_trace_in_half_precision():
+    x = torch.randn(1, 6, 5, 5)
+    conv, kept = DeltaConv.of(layer_of((3, 3)).float(), torch.bfloat16), None
+    for constant in torch.randn(200, 1, 4, 5, 5).bfloat16():
+        kept = conv(x, kept, Delta(threshold=1.0), constant).memory
+    plain = conv(x, None, Delta())
+    torch.testing.assert_close(conv(x, kept, Delta(threshold=1.0)).output, plain.output, rtol=0.01, atol=1e-4)
+
+
 def test_samples_taken_out_of_a_batch_keep_their_memories():
     layer, delta, inputs = layer_of((1, 5)), Delta(threshold=0.1), settling(6)
     conv, whole, kept = DeltaConv.of(layer), None, torch.tensor([1])
