@@ -65,6 +65,11 @@ class FlowBatch:
     @classmethod
     def collate(cls, samples: Sequence[FlowSample]) -> FlowBatch:
         """Stacks samples of one size; `occluded` is kept only where every sample has it."""
+        return cls.packed(samples).unpacked()
+
+    @classmethod
+    def packed(cls, samples: Sequence[FlowSample], *, half_flow: bool = False) -> FlowBatch:
+        """A batch for the way from a loader to the device: images uint8, and on request the flow float16."""
         sizes = sorted({sample.flow.shape[:2] for sample in samples})
         if len(sizes) > 1:
             found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
@@ -74,18 +79,25 @@ class FlowBatch:
             )
         occluded = [sample.occluded for sample in samples]
         return cls(
-            image1=_images([sample.image1 for sample in samples]),
-            image2=_images([sample.image2 for sample in samples]),
-            flow=torch.from_numpy(np.stack([sample.flow for sample in samples])).permute(0, 3, 1, 2).contiguous(),
+            image1=_stacked([sample.image1 for sample in samples]),
+            image2=_stacked([sample.image2 for sample in samples]),
+            flow=_stacked([sample.flow for sample in samples], np.float16 if half_flow else np.float32),
             valid=torch.from_numpy(np.stack([sample.valid for sample in samples])),
             key=[sample.key for sample in samples],
             occluded=None if any(mask is None for mask in occluded) else torch.from_numpy(np.stack(occluded)),
             skipped=[message for sample in samples for message in sample.skipped],
         )
 
+    def unpacked(self) -> FlowBatch:
+        """The batch as networks take it; itself where it is that already."""
+        images = {name: getattr(self, name) for name in ("image1", "image2")}
+        numbers = {name: image.float().div_(255) for name, image in images.items() if image.dtype == torch.uint8}
+        return replace(self, **numbers, flow=self.flow.float())
 
-def _images(images: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+
+def _stacked(arrays: list[np.ndarray], dtype: type = np.uint8) -> Tensor:
+    """(H, W, C) arrays -> (B, C, H, W)."""
+    return torch.from_numpy(np.stack(arrays).astype(dtype, copy=False)).permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ class TrainingSamples(Dataset):
         self.seed = seed
         self.on_error = on_error
         self._ends = list(accumulate(len(part) for part in parts))
+        # The sample that was read last: crops of one sample come one after the other.
+        self._last: tuple[int, FlowSample] | None = None
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -79,8 +81,10 @@ class TrainingSamples(Dataset):
         position, index = address
         place = bisect_right(self._ends, index)
         part = self.parts[place]
-        start = self._ends[place] - len(part)
-        sample = self._read(part.samples, (index - start) % len(part.samples))
+        if self._last is None or self._last[0] != index:
+            start = self._ends[place] - len(part)
+            self._last = index, self._read(part.samples, (index - start) % len(part.samples))
+        sample = self._last[1]
         generator = np.random.default_rng((self.seed, position))
         for augmentation in part.augmentations:
             sample = augmentation(sample, generator)

@@ -22,10 +22,28 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
 
     Position counts every sample of the run over all processes, so whatever is drawn from (seed, position) is drawn once,
     whichever process or worker draws it. A run that resumes at `first_step` sees what it would have seen.
+
+    Args:
+        size: Number of samples in a pass.
+        batch_size: Positions per step and process.
+        first_step: The step that the first batch is for.
+        last_step: The step before which the batches end.
+        seed: Of the shuffles.
+        share: The part of each step that this process does; all of it by default.
+        crops: How many positions in a row have the same index. The sample is read once for them where they are
+            read in one process, and each position augments it anew.
     """
 
     def __init__(
-        self, *, size: int, batch_size: int, first_step: int, last_step: int, seed: int, share: Share | None = None
+        self,
+        *,
+        size: int,
+        batch_size: int,
+        first_step: int,
+        last_step: int,
+        seed: int,
+        share: Share | None = None,
+        crops: int = 1,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
@@ -33,6 +51,7 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         self.last_step = last_step
         self.seed = seed
         self.share = share or Share()
+        self.crops = crops
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         shuffled, shuffled_pass = np.empty(0), -1
@@ -40,10 +59,11 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
             start = (step * self.share.world + self.share.rank) * self.batch_size
             batch = []
             for position in range(start, start + self.batch_size):
-                if position // self.size != shuffled_pass:
-                    shuffled_pass = position // self.size
+                drawn = position // self.crops
+                if drawn // self.size != shuffled_pass:
+                    shuffled_pass = drawn // self.size
                     shuffled = self._shuffle(shuffled_pass)
-                batch.append((position, int(shuffled[position % self.size])))
+                batch.append((position, int(shuffled[drawn % self.size])))
             yield batch
 
     def _shuffle(self, number: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
+from flowbench.models.cascade import chosen_cascade
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     model.warm_start = config.warm_start
+    model.cascade = chosen_cascade(config.cascade)
     tests = _tests(evaluated_data(config, settings), config.split)
     with processes(config.trainer):
         recorder, timer = SampleRecorder(), NetworkTimer()
@@ -142,6 +144,7 @@ def _settings(config: DictConfig, model: FlowModel, test: _Test, trainer: pl.Tra
         "steps": model.iterations,
         **model.estimate_settings(),
         "warm start": model.warm_start,
+        "cascade": "none" if model.cascade is None else str(model.cascade),
         "fitting": str(model.fitting),
         "precision": str(trainer.precision),
         "device": trainer.strategy.root_device.type,

@@ -13,7 +13,7 @@ from torch import Tensor
 from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
 from flowbench.configs import build, resolved
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel
+from flowbench.models.base import TRAINING_SIZE, FlowModel
 
 
 def build_model(config: DictConfig) -> FlowModel:
@@ -39,7 +39,13 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
             f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model=<name>."
         )
     load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    if _is_size(size := settings.get(TRAINING_SIZE)):
+        model.settings[TRAINING_SIZE] = list(size)
     return model.eval(), settings
+
+
+def _is_size(found: Any) -> bool:
+    return isinstance(found, list) and len(found) == 2 and all(type(side) is int and side > 0 for side in found)
 
 
 def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:

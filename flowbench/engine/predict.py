@@ -28,6 +28,7 @@ from flowbench.io import FrameSource, open_frames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
+from flowbench.models.cascade import chosen_cascade
 from flowbench.structures import Protocol
 
 VIDEO = "side_by_side.mp4"
@@ -83,6 +84,7 @@ def _model(config: DictConfig, protocol: Protocol) -> FlowModel:
     follow_protocol(model, protocol)
     if config.iterations is not None:
         model.set_iterations(config.iterations)
+    model.cascade = chosen_cascade(config.cascade)
     return model.to(device)
 
 

@@ -10,18 +10,22 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.averaging import MovingAverage
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, start_from
 from flowbench.engine.processes import is_first_process, processes
 from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.run_folder import BEST, LAST, record, refuse_used, resumed_config
+from flowbench.engine.time_limit import TimeLimit
+from flowbench.engine.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
 
 log = logging.getLogger(__name__)
@@ -109,7 +113,7 @@ def remembered_data(config: DictConfig) -> dict[str, Any]:
 
 
 def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    callbacks = [StepSeed(config.seed), *_built(config.callbacks)]
+    callbacks = [StepSeed(config.seed), *_of_the_schedule(config.schedule), *_built(config.callbacks)]
     return build(
         config.trainer,
         default_root_dir=str(folder),
@@ -122,6 +126,13 @@ def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trai
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
     )
+
+
+def _of_the_schedule(schedule: DictConfig) -> list[Callback]:
+    """The callbacks of a schedule's options."""
+    options = {"hours": TimeLimit, "ema": MovingAverage, "visible_first": VisibleFirst}
+    # A run of an earlier version has no such settings.
+    return [callback(schedule[name]) for name, callback in options.items() if schedule.get(name) is not None]
 
 
 def _batches_between_validations(config: DictConfig) -> int:

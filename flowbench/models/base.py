@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
+from flowbench.models.cascade import Cascade
 from flowbench.models.sequences import WarmStart
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
+# The setting of a checkpoint that holds the [height, width] of training samples.
+TRAINING_SIZE = "training_size"
 Objective = Callable[[FlowOutput, FlowBatch], Tensor]
 Picture = Tensor | np.ndarray
 
@@ -82,6 +85,8 @@ class FlowModel(pl.LightningModule):
         self.settings: dict[str, Any] = {}
         # The figures of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
+        # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
+        self.cascade: Cascade | str | None = None
         # Whether a test starts each pair of a sequence from the one before.
         self.warm_start = False
         self._tested: WarmStart | None = None
@@ -148,11 +153,30 @@ class FlowModel(pl.LightningModule):
         was_training = self.training
         self.eval()
         try:
-            output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
+            cascade = self._cascade_for((height, width))
+            if cascade is None:
+                return self._estimate_at_size(image1, image2, reuse)
+            if reuse is not None:
+                raise FlowBenchError("A cascade starts each pair anew: leave warm_start or cascade out.")
+            return cascade.estimate(self._estimate_at_size, image1, image2)
         finally:
             self.train(was_training)
+
+    def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+        height, width = image1.shape[-2:]
+        output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
+
+    def _cascade_for(self, size: tuple[int, int]) -> Cascade | None:
+        if self.cascade != "auto":
+            return self.cascade
+        if TRAINING_SIZE not in self.settings:
+            raise FlowBenchError(
+                "cascade=auto shrinks images to the size that the network was trained on, which this checkpoint does not "
+                "say: give the factors, such as cascade=[4,2,1]."
+            )
+        return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
@@ -177,6 +201,7 @@ class FlowModel(pl.LightningModule):
 
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
         self._check_size(batch)
+        self.settings[TRAINING_SIZE] = list(batch.image1.shape[-2:])
         output = self.network(batch.image1, batch.image2)
         self.log_training(output, batch)
         loss = self.objective(output, batch)

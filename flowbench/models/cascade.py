@@ -1,0 +1,101 @@
+"""Coarse-to-fine estimates with any network: for motion that is larger than what the network was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowbench.errors import FlowBenchError
+from flowbench.ops.sampling import coordinate_grid, sample_bilinear
+from flowbench.structures import FlowOutput
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """The factors by which the images are shrunk, coarsest first; 1 is the images' own size.
+
+    Raises FlowBenchError for factors that are not whole numbers in descending order.
+    """
+
+    factors: tuple[int, ...] = (1,)
+
+    def __str__(self) -> str:
+        return f"[{','.join(map(str, self.factors))}]"
+
+    def __post_init__(self) -> None:
+        whole = all(type(factor) is int and factor >= 1 for factor in self.factors)
+        if not self.factors or not whole or list(self.factors) != sorted(set(self.factors), reverse=True):
+            raise FlowBenchError(
+                f"cascade={list(self.factors)}: whole numbers in descending order are needed, such as [4,2,1], or auto."
+            )
+
+    @classmethod
+    def for_size(cls, size: Sequence[int], training_size: Sequence[int]) -> Cascade:
+        """As many halvings as bring images of `size` (height, width) down to the size that the network was trained on."""
+        ratio = max(side / trained for side, trained in zip(size, training_size, strict=True))
+        halvings = max(0, math.ceil(math.log2(ratio)))
+        return cls(tuple(2**power for power in range(halvings, -1, -1)))
+
+    def estimate(self, estimate: Callable[[Tensor, Tensor], FlowOutput], image1: Tensor, image2: Tensor) -> FlowOutput:
+        """Estimates the shrunk images' flow, warps image2 by it, and estimates what is left at the next factor.
+
+        Args:
+            estimate: Gives the flow between two batches of images at their size.
+            image1: (B, 3, H, W).
+            image2: (B, 3, H, W).
+
+        Returns:
+            The finest estimate's output with the whole flow (B, 2, H, W), in pixels; `stats` are the finest estimate's.
+        """
+        height, width = image1.shape[-2:]
+        flow: Tensor | None = None
+        for factor in self.factors:
+            size = max(1, round(height / factor)), max(1, round(width / factor))
+            small1, small2 = _shrunk(image1, size), _shrunk(image2, size)
+            if flow is None:
+                output = estimate(small1, small2)
+                flow = output.flow
+            else:
+                flow = resized_flow(flow, size)
+                output = estimate(small1, _fetched(small2, flow))
+                # What is left was seen in the warped image: where it leads, the flow so far goes on.
+                flow = output.flow + _fetched(flow, output.flow)
+        output.flow = resized_flow(flow, (height, width))
+        output.reuse = None
+        return output
+
+
+def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """The flow (B, 2, h, w) of an image at another size (height, width): its vectors grow with the image."""
+    height, width = flow.shape[-2:]
+    if (height, width) == size:
+        return flow
+    resized = F.interpolate(flow, size, mode="bilinear", align_corners=False)
+    return resized * resized.new_tensor([size[1] / width, size[0] / height]).view(2, 1, 1)
+
+
+def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:
+    return image if image.shape[-2:] == size else F.interpolate(image, size, mode="area")
+
+
+def _fetched(image: Tensor, flow: Tensor) -> Tensor:
+    """image (B, C, H, W) at x + flow(x); beyond its rim, the nearest pixel's value."""
+    batch, _, height, width = flow.shape
+    coords = coordinate_grid(batch, height, width, like=flow) + flow
+    last = coords.new_tensor([width - 1, height - 1]).view(2, 1, 1)
+    return sample_bilinear(image, torch.minimum(coords.clamp_min(0), last).to(image.dtype))
+
+
+def chosen_cascade(cascade: Any) -> Cascade | str | None:
+    """A Cascade from a setting: a list of factors, "auto", or None for none."""
+    if cascade is None or cascade == "auto":
+        return cascade
+    if isinstance(cascade, Sequence) and not isinstance(cascade, str):
+        return Cascade(tuple(cascade))
+    raise FlowBenchError(f"cascade={cascade}: give a list of factors such as [4,2,1], auto, or null.")
