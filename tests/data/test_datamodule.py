@@ -41,7 +41,8 @@ def figures(loader: DataLoader) -> list[tuple]:
 
 
 def test_batches_are_as_the_networks_want_them():
-    batch = next(iter(data_of().train_dataloader()))
+    data = data_of()
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     assert isinstance(batch, FlowBatch)
     assert (batch.image1.shape, batch.flow.shape, batch.valid.shape) == ((2, 3, 16, 16), (2, 2, 16, 16), (2, 16, 16))
     assert (batch.image1.dtype, batch.flow.dtype, batch.valid.dtype) == (torch.float32, torch.float32, torch.bool)
