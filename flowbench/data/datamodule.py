@@ -139,12 +139,13 @@ class FlowDataModule(pl.LightningDataModule):
         yield from ((f"test/{name}", samples) for name, samples in self.test.items())
 
     def train_dataloader(self) -> DataLoader:
-        batches = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        # The sampler counts batches, of which an accumulated step takes several.
+        accumulated = self.trainer.accumulate_grad_batches
         sampler = TrainingSampler(
-            size=len(self.train),
+            stages=[replace(stage, first_step=stage.first_step * accumulated) for stage in self.train.stages()],
             batch_size=self.batch_size,
-            first_step=batches,
-            last_step=self.steps * self.trainer.accumulate_grad_batches,
+            first_step=self.trainer.global_step * accumulated,
+            last_step=self.steps * accumulated,
             seed=self.seed,
             share=self._share(),
             crops=self.crops_per_scene,

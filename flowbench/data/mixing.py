@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from flowbench.data.augmentation import Augmentation
+from flowbench.data.sampler import Stage
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 
@@ -20,19 +22,29 @@ _MOST_SKIPPED = 20
 
 @dataclass(frozen=True)
 class Part:
-    """A data set's share in a mix: each of its samples `times` in a pass over the mix, changed by its augmentations.
+    """A data set's share in a mix.
 
-    augmentations: in their order; a published composition of several may stand for one.
+    Args:
+        samples: The data set.
+        augmentations: Applied to each sample in their order; a published composition of several may stand for one.
+        times: How often a pass over the mix has each sample.
+        until: The step of the run before which samples are drawn from this part, and from the parts with the same `until`
+            alone; the parts with none follow when the others are over.
     """
 
     samples: Dataset
     augmentations: Sequence[Augmentation | Sequence[Augmentation]] = ()
     times: int = 1
+    until: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augmentations", _one_after_the_other(self.augmentations))
         if type(self.times) is not int or self.times < 1:
             raise FlowBenchError(f"times={self.times}: how often a pass has each sample, a whole number above zero.")
+        if self.until is not None and (type(self.until) is not int or self.until < 1):
+            raise FlowBenchError(
+                f"until={self.until}: a step of the run, a whole number above zero, or null is needed."
+            )
 
     def __len__(self) -> int:
         return self.times * len(self.samples)
@@ -63,10 +75,11 @@ class TrainingSamples(Dataset):
     def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise") -> None:
         if on_error not in ("raise", "skip"):
             raise FlowBenchError(f"data.on_error={on_error}: choose raise or skip.")
-        self.parts = parts
+        # In the order of their stages.
+        self.parts = sorted(parts, key=lambda part: math.inf if part.until is None else part.until)
         self.seed = seed
         self.on_error = on_error
-        self._ends = list(accumulate(len(part) for part in parts))
+        self._ends = list(accumulate(len(part) for part in self.parts))
         # The sample that was read last: crops of one sample come one after the other.
         self._last: tuple[int, FlowSample] | None = None
 
@@ -76,6 +89,16 @@ class TrainingSamples(Dataset):
     def starts(self) -> list[int]:
         """The index of each part's first sample."""
         return [end - len(part) for end, part in zip(self._ends, self.parts)]
+
+    def stages(self) -> list[Stage]:
+        """The stretches of a run, each with the samples that it draws from."""
+        stages = []
+        first_step = 0
+        for until, parts in groupby(zip(self.parts, self.starts()), key=lambda entry: entry[0].until):
+            starts = [(start, start + len(part)) for part, start in parts]
+            stages.append(Stage(first_step, range(starts[0][0], starts[-1][1])))
+            first_step = until
+        return stages
 
     def __getitem__(self, address: tuple[int, int]) -> FlowSample:
         position, index = address

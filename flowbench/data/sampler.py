@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,27 @@ class Share:
     world: int = 1
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of a run.
+
+    Args:
+        first_step: The step that it begins with; it ends where the next stage begins.
+        indices: The samples that it draws from.
+    """
+
+    first_step: int
+    indices: range
+
+
 class TrainingSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (position, index): the endless concatenation of shuffled passes over the data, cut into steps.
+    """Batches of (position, index): the endless concatenation of shuffled passes over a stage's data, cut into steps.
 
     Position counts every sample of the run over all processes, so whatever is drawn from (seed, position) is drawn once,
     whichever process or worker draws it. A run that resumes at `first_step` sees what it would have seen.
 
     Args:
-        size: Number of samples in a pass.
+        stages: In the order of their steps, the first of which is 0.
         batch_size: Positions per step and process.
         first_step: The step that the first batch is for.
         last_step: The step before which the batches end.
@@ -37,7 +51,7 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
     def __init__(
         self,
         *,
-        size: int,
+        stages: Sequence[Stage],
         batch_size: int,
         first_step: int,
         last_step: int,
@@ -45,7 +59,7 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         share: Share | None = None,
         crops: int = 1,
     ) -> None:
-        self.size = size
+        self.stages = stages
         self.batch_size = batch_size
         self.first_step = first_step
         self.last_step = last_step
@@ -54,20 +68,24 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         self.crops = crops
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        shuffled, shuffled_pass = np.empty(0), -1
+        shuffled, shuffled_pass = np.empty(0), None
         for step in range(self.first_step, self.last_step):
+            number = bisect_right([stage.first_step for stage in self.stages], step) - 1
+            stage = self.stages[number]
+            stage_start = stage.first_step * self.share.world * self.batch_size
             start = (step * self.share.world + self.share.rank) * self.batch_size
             batch = []
             for position in range(start, start + self.batch_size):
-                drawn = position // self.crops
-                if drawn // self.size != shuffled_pass:
-                    shuffled_pass = drawn // self.size
-                    shuffled = self._shuffle(shuffled_pass)
-                batch.append((position, int(shuffled[drawn % self.size])))
+                drawn = (position - stage_start) // self.crops
+                if (number, drawn // len(stage.indices)) != shuffled_pass:
+                    shuffled_pass = number, drawn // len(stage.indices)
+                    shuffled = self._shuffle(*shuffled_pass)
+                batch.append((position, stage.indices[shuffled[drawn % len(stage.indices)]]))
             yield batch
 
-    def _shuffle(self, number: int) -> np.ndarray:
-        return np.random.default_rng((self.seed, number)).permutation(self.size)
+    def _shuffle(self, stage: int, number: int) -> np.ndarray:
+        words = (self.seed, number) if stage == 0 else (self.seed, number, stage)
+        return np.random.default_rng(words).permutation(len(self.stages[stage].indices))
 
 
 class EvaluationSampler(Sampler[int]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowbench.data.augmentation import Augmentation
+from flowbench.data.augmentation import Augmentation, RandomCrop
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.data.scenes import SyntheticScenes
@@ -18,18 +18,42 @@ def synthetic_data(
     scenes: Mapping[str, Any],
     textures: str | None = None,
     augmentations: Sequence[Augmentation] = (),
+    first: Mapping[str, Any] | None = None,
+    evaluated: Mapping[str, Any] | None = None,
     **loading: Any,
 ) -> FlowDataModule:
-    """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split and textures. The splits
-    share no scene. augmentations: of training samples. loading: FlowDataModule's other arguments."""
-    splits = {
-        split: SyntheticScenes(count=count, split=split, textures=textures, **scenes) for split, count in counts.items()
-    }
-    train, test = splits.get("train"), splits.get("test")
+    """The built-in scenes. The splits share no scene.
+
+    Args:
+        name: Of the data.
+        counts: Pairs of train, val and test.
+        scenes: SyntheticScenes' arguments but count, split and textures.
+        textures: A glob of photographs.
+        augmentations: Of training samples.
+        first: An easier stage before, for networks that would not begin to learn on the scenes themselves: {until: the step
+            at which it ends, scenes: what differs from `scenes`}. Its samples are not cut.
+        evaluated: What differs from `scenes` in validation, and in a second test set, `<name>_evaluated`.
+        **loading: FlowDataModule's other arguments.
+    """
+
+    def split(split_name: str, **changes: Any) -> SyntheticScenes | None:
+        if split_name not in counts:
+            return None
+        settings = {**scenes, **changes}
+        return SyntheticScenes(count=counts[split_name], split=split_name, textures=textures, **settings)
+
+    train, test = {name: split("train")}, {name: split("test")}
+    if evaluated:
+        test[f"{name}_evaluated"] = split("test", **evaluated)
+    parts = {label: Part(samples, augmentations) for label, samples in train.items() if samples}
+    if first and parts:
+        easier = split("train", **first["scenes"])
+        whole = RandomCrop(tuple(easier.settings.size))
+        parts[f"{name}_first"] = Part(easier, [*augmentations, whole], until=first["until"])
     return FlowDataModule(
         name=name,
-        train={} if train is None else {name: Part(train, augmentations)},
-        val=splits.get("val"),
-        test={} if test is None else {name: test},
+        train=parts,
+        val=split("val", **(evaluated or {})),
+        test={label: samples for label, samples in test.items() if samples},
         **loading,
     )

@@ -1,10 +1,10 @@
 import pytest
 
-from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
+from flowbench.data.sampler import EvaluationSampler, Share, Stage, TrainingSampler
 
 
 def batches(first_step: int = 0, last_step: int = 20, share: Share | None = None, **changes) -> list:
-    settings = {"size": 10, "batch_size": 3, "seed": 0} | changes
+    settings = {"stages": [Stage(0, range(changes.pop("size", 10)))], "batch_size": 3, "seed": 0} | changes
     return list(TrainingSampler(first_step=first_step, last_step=last_step, share=share, **settings))
 
 
@@ -42,6 +42,20 @@ def test_processes_share_out_the_steps_of_one_process(world):
 @pytest.mark.parametrize("share", [Share(), Share(1, 2)])
 def test_a_resumed_run_sees_what_it_would_have_seen(step, share):
     assert batches(first_step=step, share=share) == batches(share=share)[step:]
+
+
+@pytest.mark.parametrize("step", [0, 3, 7, 8, 15])
+@pytest.mark.parametrize("share", [Share(), Share(1, 2)])
+def test_each_stage_draws_shuffled_passes_over_its_own_samples(step, share):
+    stages = [Stage(0, range(4)), Stage(7, range(4, 10)), Stage(8, range(10, 12))]
+    seen = batches(stages=stages, share=share, first_step=step)
+    whole = batches(stages=stages, share=share)
+    assert seen == whole[step:]
+    assert {index for _, index in flat(whole[:7])} == set(range(4))
+    assert {index for _, index in flat(whole[7:8])} < set(range(4, 10))
+    assert {index for _, index in flat(whole[8:])} == {10, 11}
+    assert [position for position, _ in flat(batches(stages=stages))] == list(range(60))
+    assert batches(stages=stages)[:7] == batches(size=4)[:7]
 
 
 def test_another_seed_gives_another_order():
