@@ -17,13 +17,15 @@ def synthetic_data(
     counts: Mapping[str, int],
     scenes: Mapping[str, Any],
     textures: str | None = None,
+    cutouts: str | None = None,
     augmentations: Sequence[Augmentation] = (),
     **loading: Any,
 ) -> FlowDataModule:
-    """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split and textures. The splits
+    """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split, textures and cutouts. The splits
     share no scene. augmentations: of training samples. loading: FlowDataModule's other arguments."""
     splits = {
-        split: SyntheticScenes(count=count, split=split, textures=textures, **scenes) for split, count in counts.items()
+        split: SyntheticScenes(count=count, split=split, textures=textures, cutouts=cutouts, **scenes)
+        for split, count in counts.items()
     }
     train, test = splits.get("train"), splits.get("test")
     return FlowDataModule(

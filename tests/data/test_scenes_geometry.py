@@ -12,7 +12,8 @@ from scipy.ndimage import map_coordinates
 from flowbench.data.scenes.layers import Layer
 from flowbench.data.scenes.motion import Motion, Wave
 from flowbench.data.scenes.render import Frame, exact_flow, render
-from flowbench.data.scenes.scene import SceneSettings, draw_scene
+from flowbench.data.scenes.scene import draw_scene
+from flowbench.data.scenes.settings import SceneSettings
 
 SIZE = (192, 256)
 SETTINGS = SceneSettings(size=SIZE, layers=(3, 12), max_displacement=100.0, static_fraction=0.0)

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
 from torch.utils.data import Dataset
 
+from flowbench.data.scenes.cutouts import list_cutouts
 from flowbench.data.scenes.draws import log_uniform
 from flowbench.data.scenes.effect import Pair
 from flowbench.data.scenes.effects import Effects
 from flowbench.data.scenes.layers import Layer
 from flowbench.data.scenes.photographs import list_photographs
 from flowbench.data.scenes.render import Frame, exact_flow, render
-from flowbench.data.scenes.scene import SceneSettings, draw_scene
+from flowbench.data.scenes.scene import draw_scene
+from flowbench.data.scenes.settings import SceneSettings, Shares
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 
@@ -47,10 +49,12 @@ class SyntheticScenes(Dataset):
     max_displacement: the largest |flow|, in pixels at 384x512; it follows the images' size, and all speeds follow it.
     Of [low, high], every scene draws its own, log-uniformly.
     static_fraction: the share of pairs in which nothing moves. textures: a glob or a list of files of photographs,
-    which then cover most surfaces; None for procedural textures alone. effects: an `Effects`, or a mapping of what
+    which then cover most surfaces; None for procedural textures alone. cutouts: the same for pictures with an alpha
+    channel, which become things of that outline. shares: changes to `Shares`, of what there is in scenes. motions: the
+    fewest and the most motions that things have, where several share one; None gives each its own. effects: an `Effects`, or a mapping of what
     should differ from its defaults; None for no effects.
 
-    Raises FlowBenchError for arguments that make no sense and for textures that match no file.
+    Raises FlowBenchError for arguments that make no sense, and for textures and cutouts that match no file.
     """
 
     def __init__(
@@ -64,6 +68,9 @@ class SyntheticScenes(Dataset):
         max_displacement: float | Sequence[float] = 100.0,
         static_fraction: float = 0.05,
         textures: str | Sequence[str] | None = None,
+        cutouts: str | Sequence[str] | None = None,
+        shares: Mapping[str, float] | None = None,
+        motions: Sequence[int] | None = None,
         effects: Effects | Mapping[str, Any] | None = DEFAULT_EFFECTS,
     ) -> None:
         _check(split in SPLITS, "split", split, f"one of {', '.join(SPLITS)}")
@@ -84,6 +91,12 @@ class SyntheticScenes(Dataset):
             "pixels, more than 0, or two such numbers, the lower one first",
         )
         _check(0 <= static_fraction <= 1, "static_fraction", static_fraction, "a share from 0 to 1")
+        _check(
+            motions is None or (len(motions) == 2 and 1 <= motions[0] <= motions[1]),
+            "motions",
+            motions,
+            "[fewest, most], at least 1, or null",
+        )
         self.split = split
         self.seed = seed
         self.effects = effects if isinstance(effects, Effects) else Effects.from_config(effects)
@@ -93,6 +106,9 @@ class SyntheticScenes(Dataset):
             max_displacement=fastest,
             static_fraction=float(static_fraction),
             photographs=() if textures is None else list_photographs(textures),
+            cutouts=() if cutouts is None else list_cutouts(cutouts),
+            shares=Shares.from_config(shares or {}),
+            motions=None if motions is None else (int(motions[0]), int(motions[1])),
         )
         self._slowest = slowest
         self._count = int(count)

@@ -83,3 +83,12 @@ def transformed_box(matrix: np.ndarray, box: Box) -> Box:
     points = [transform(matrix, x, y) for x in (left, right) for y in (top, bottom)]
     xs, ys = zip(*points)
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def placement(angle: float, position: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The (3, 3) map from frame 1 to a canvas that is turned by `angle` and has its `centre` at `position`."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    rotation = np.array([[cosine, sine], [-sine, cosine]])
+    matrix = np.eye(3)
+    matrix[:2, :2], matrix[:2, 2] = rotation, centre - rotation @ position
+    return matrix

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from flowbench.data.scenes.pictures import list_pictures, read_shrunk
 from flowbench.errors import FlowBenchError
 
 # Photographs are shrunk once, when they are read, and kept: 512 of them take at most 630 MB a process, most of the time
@@ -24,17 +23,7 @@ def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises FlowBenchError where there are none.
     """
-    if isinstance(textures, str):
-        found = (path for path in glob.glob(str(Path(textures).expanduser()), recursive=True) if Path(path).is_file())
-        paths = tuple(sorted(found))
-    else:
-        paths = tuple(sorted(str(path) for path in textures))
-    if not paths:
-        raise FlowBenchError(
-            f"No file matches textures={textures!r}, which should name photographs: give a glob such as "
-            "'/data/photographs/**/*.jpg', or leave textures empty for procedural ones."
-        )
-    return paths
+    return list_pictures(textures, "textures", "/data/photographs/**/*.jpg")
 
 
 def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
@@ -57,12 +46,8 @@ def read_photograph(path: str) -> np.ndarray:
 
     Raises FlowBenchError where OpenCV cannot read the file.
     """
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    image = read_shrunk(path, LONGEST_SIDE, cv2.IMREAD_COLOR)
     if image is None:
         raise FlowBenchError(f"{path} is not a picture that OpenCV can read: let textures name photographs only.")
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    shrink = LONGEST_SIDE / max(image.shape[:2])
-    if shrink < 1:
-        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     image.setflags(write=False)
     return image
