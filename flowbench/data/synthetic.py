@@ -21,8 +21,8 @@ def synthetic_data(
     augmentations: Sequence[Augmentation] = (),
     **loading: Any,
 ) -> FlowDataModule:
-    """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split, textures and cutouts. The splits
-    share no scene. augmentations: of training samples. loading: FlowDataModule's other arguments."""
+    """counts: pairs of train, val and test. scenes: SyntheticScenes' arguments but count, split, textures and cutouts.
+    The splits share no scene. augmentations: of training samples. loading: FlowDataModule's other arguments."""
     splits = {
         split: SyntheticScenes(count=count, split=split, textures=textures, cutouts=cutouts, **scenes)
         for split, count in counts.items()

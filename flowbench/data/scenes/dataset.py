@@ -47,12 +47,12 @@ class SyntheticScenes(Dataset):
     size: (height, width) of the images in pixels. count: how many pairs. split: "train", "val" or "test"; no two share
     a scene. seed: another seed, other scenes. layers: the fewest and the most layers in front of the background.
     max_displacement: the largest |flow|, in pixels at 384x512; it follows the images' size, and all speeds follow it.
-    Of [low, high], every scene draws its own, log-uniformly.
-    static_fraction: the share of pairs in which nothing moves. textures: a glob or a list of files of photographs,
-    which then cover most surfaces; None for procedural textures alone. cutouts: the same for pictures with an alpha
-    channel, which become things of that outline. shares: changes to `Shares`, of what there is in scenes. motions: the
-    fewest and the most motions that things have, where several share one; None gives each its own. effects: an `Effects`, or a mapping of what
-    should differ from its defaults; None for no effects.
+    Of [low, high], every scene draws its own, log-uniformly. static_fraction: the share of pairs in which nothing
+    moves. textures: a glob or a list of files of photographs, which then cover most surfaces; None for procedural
+    textures alone. cutouts: the same of pictures with an alpha channel, which become things of that outline. shares:
+    changes to `Shares`, of what there is in scenes. motions: the fewest and the most motions that things have, where
+    several share one; None gives each its own. effects: an `Effects`, or a mapping of what should differ from its
+    defaults; None for no effects.
 
     Raises FlowBenchError for arguments that make no sense, and for textures and cutouts that match no file.
     """

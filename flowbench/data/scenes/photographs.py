@@ -16,6 +16,8 @@ from flowbench.errors import FlowBenchError
 # half of that. Of more, the ones not used for longest are read again.
 LONGEST_SIDE = 640
 KEPT = 512
+# Pixels of a photograph over pixels of a surface: below, a photograph would be enlarged.
+LEAST_ZOOM = 0.75
 
 
 def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
@@ -27,17 +29,30 @@ def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    """A random part of a random photograph, resized: (h, w, 3) uint8 RGB."""
+    """A random part of a random photograph, resized: (h, w, 3) uint8 RGB.
+
+    It is hardly enlarged, which would blur it: one that is too small goes on mirrored.
+    """
     photograph = read_photograph(paths[rng.integers(len(paths))])
     height, width = size
     largest = min(photograph.shape[0] / height, photograph.shape[1] / width)
-    zoom = largest * rng.uniform(0.4, 1.0)
+    zoom = max(largest * rng.uniform(0.4, 1.0), LEAST_ZOOM)
+    # About as large as it is, it is taken as it is.
+    zoom = 1.0 if zoom < 1 / LEAST_ZOOM else zoom
     crop_height, crop_width = max(1, round(height * zoom)), max(1, round(width * zoom))
+    photograph = _continued(photograph, crop_height, crop_width)
     top = rng.integers(photograph.shape[0] - crop_height + 1)
     left = rng.integers(photograph.shape[1] - crop_width + 1)
     crop = photograph[top : top + crop_height, left : left + crop_width]
-    shrinks = crop_height > height
-    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA) if zoom > 1 else crop.copy()
+
+
+def _continued(photograph: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A photograph of at least that size: a smaller one is mirrored at its right and lower rim."""
+    below, right = max(0, height - photograph.shape[0]), max(0, width - photograph.shape[1])
+    if not below and not right:
+        return photograph
+    return cv2.copyMakeBorder(photograph, 0, below, 0, right, cv2.BORDER_REFLECT)
 
 
 @lru_cache(maxsize=KEPT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,8 @@ Carrier = Callable[[np.ndarray], Motion]
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """A circle, and the motion of what lies within."""
+class _Whole:
+    """A circle in frame 1, and the motion of all that lies within: a thing and its parts."""
 
     position: np.ndarray
     radius: float
@@ -46,10 +47,12 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class _Outline:
-    """mask: as that of a Layer. centre: (x, y) on it. texture: None where any will do."""
+    """mask: as that of a Layer. centre: (x, y) on it; the mask lies within `radius` pixels of it. upright: there is an
+    upper side. texture: None where any will do."""
 
     mask: np.ndarray
     centre: np.ndarray
+    radius: float
     upright: bool = False
     texture: np.ndarray | None = None
 
@@ -67,56 +70,39 @@ def draw_things(
     settings: SceneSettings, radii: Sequence[float], carrier: Carrier, rng: Generator, texture_rng: Generator
 ) -> list[Layer]:
     """A layer for each radius; textures come from `texture_rng`, all else from `rng`."""
-    motions = len(radii) if settings.motions is None else int(rng.integers(settings.motions[0], settings.motions[1] + 1))
-    layers, places = [], []
+    motions = (
+        len(radii) if settings.motions is None else int(rng.integers(settings.motions[0], settings.motions[1] + 1))
+    )
+    layers, wholes = [], []
     for radius in radii:
-        whole = places[rng.integers(motions)] if len(places) == motions else None
-        layer, place = _draw_thing(settings, radius, whole, carrier, rng, texture_rng)
-        layers.append(layer)
+        whole = None if len(wholes) < motions else wholes[rng.integers(motions)]
+        largest = math.inf if whole is None else LARGEST_PART * whole.radius
+        outline = _draw_outline(settings, radius, largest, rng, texture_rng)
+        position = _draw_position(settings, outline, whole, rng)
+        canvas = placement(_draw_angle(outline, rng), position, outline.centre)
         if whole is None:
-            places.append(place)
+            motion = draw_layer_motion(rng, position, outline.radius, carrier(position), settings.limit)
+            whole = _Whole(position, outline.radius, motion)
+            wholes.append(whole)
+        texture = outline.texture
+        if texture is None:
+            texture = draw_surface(settings, texture_rng, outline.mask.shape)
+        layers.append(Layer(texture, outline.mask, canvas, whole.motion))
     return layers
 
 
-def _draw_thing(
-    settings: SceneSettings, radius: float, whole: _Place | None, carrier: Carrier, rng: Generator, texture_rng: Generator
-) -> tuple[Layer, _Place]:
-    """A thing with a motion of its own, or a part of a group."""
-    if whole is not None:
-        radius = min(radius, LARGEST_PART * whole.radius)
-    outline, radius = _draw_outline(settings, radius, whole is not None, rng, texture_rng)
-    height, width = settings.size
-    if whole is None:
-        position = rng.uniform(-0.05, 1.05, 2) * (width, height)
-    else:
-        position = whole.position + direction(rng) * rng.uniform(0, whole.radius - radius)
-    leans = outline.upright and rng.random() < UPRIGHT_SHARE
-    canvas = placement(rng.normal(0, LEANING) if leans else rng.uniform(0, 2 * np.pi), position, outline.centre)
-    if whole is None:
-        motion = draw_layer_motion(rng, position, radius, carrier(position), settings.limit)
-    else:
-        motion = whole.motion
-    texture = outline.texture
-    if texture is None:
-        texture = draw_surface(settings, texture_rng, outline.mask.shape)
-    return Layer(texture, outline.mask, canvas, motion), _Place(position, radius, motion)
-
-
 def _draw_outline(
-    settings: SceneSettings, radius: float, is_part: bool, rng: Generator, texture_rng: Generator
-) -> tuple[_Outline, float]:
-    """An outline within the returned radius, in pixels."""
-    shares = settings.shares
-    cutouts = shares.cutouts if settings.cutouts else 0.0
-    kind = rng.random() if cutouts or shares.thin else 1.0
+    settings: SceneSettings, radius: float, largest: float, rng: Generator, texture_rng: Generator
+) -> _Outline:
+    cutouts = settings.shares.cutouts if settings.cutouts else 0.0
+    thin = settings.shares.thin
+    kind = rng.random() if cutouts or thin else 1.0
     if kind < cutouts:
-        return _cutout(settings, radius, rng, texture_rng), radius
-    if kind < cutouts + shares.thin:
-        radius = radius if is_part else REACH_OF_THIN * radius
-        mask = draw_thin(rng, radius)
-        texture = plain(texture_rng, mask.shape) if texture_rng.random() < PLAIN_THIN_SHARE else None
-        return _Outline(mask, _middle(mask), upright=True, texture=texture), radius
-    return _Outline(*rasterise(draw_outlines(rng, radius), radius)), radius
+        return _cutout(settings, min(radius, largest), rng, texture_rng)
+    if kind < cutouts + thin:
+        return _thin(min(REACH_OF_THIN * radius, largest), rng, texture_rng)
+    radius = min(radius, largest)
+    return _Outline(*rasterise(draw_outlines(rng, radius), radius), radius)
 
 
 def _cutout(settings: SceneSettings, radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
@@ -124,7 +110,26 @@ def _cutout(settings: SceneSettings, radius: float, rng: Generator, texture_rng:
     mask, colours = np.ascontiguousarray(picture[..., 3]), np.ascontiguousarray(picture[..., :3])
     is_silhouette = texture_rng.random() < SILHOUETTE_SHARE
     texture = None if is_silhouette else recoloured(colours, texture_rng)
-    return _Outline(mask, _middle(mask), upright=True, texture=texture)
+    return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)
+
+
+def _thin(radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
+    mask = draw_thin(rng, radius)
+    texture = plain(texture_rng, mask.shape) if texture_rng.random() < PLAIN_THIN_SHARE else None
+    return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)
+
+
+def _draw_position(settings: SceneSettings, outline: _Outline, whole: _Whole | None, rng: Generator) -> np.ndarray:
+    """Anywhere in the image, or within the whole that the outline is a part of: (x, y)."""
+    if whole is None:
+        return rng.uniform(-0.05, 1.05, 2) * settings.size[::-1]
+    return whole.position + direction(rng) * rng.uniform(0, whole.radius - outline.radius)
+
+
+def _draw_angle(outline: _Outline, rng: Generator) -> float:
+    if outline.upright and rng.random() < UPRIGHT_SHARE:
+        return rng.normal(0, LEANING)
+    return rng.uniform(0, 2 * np.pi)
 
 
 def _middle(mask: np.ndarray) -> np.ndarray:
