@@ -25,7 +25,7 @@ LEAST_SIGMA = 0.5
 class Levels(Effect):
     """Tones are stretched to black and white, and the middle ones moved by a power.
 
-    black, white: the share of pixels that become black, and white. gamma: the power; above 1 darkens. drift: by how
+    black, white: the share of values that become 0, and 255. gamma: the power; above 1 darkens. drift: by how
     much gain and power differ between the two images.
     """
 
@@ -37,7 +37,7 @@ class Levels(Effect):
 
     def apply(self, pair: Pair, rng: Generator, scale: float) -> Pair:
         shares = rng.uniform(*self.black), 1 - rng.uniform(*self.white)
-        low, high = np.quantile(cv2.cvtColor(pair[0][::SAMPLED, ::SAMPLED], cv2.COLOR_RGB2GRAY), shares)
+        low, high = np.quantile(pair[0][::SAMPLED, ::SAMPLED], shares)
         middle, half = (low + high) / 2, max(high - low, NARROWEST_RANGE) / 2
         gamma, drift = rng.uniform(*self.gamma), rng.uniform(*self.drift)
         gain2, gamma2 = 1 + drift * rng.uniform(-1, 1), gamma * (1 + drift * rng.uniform(-1, 1))
