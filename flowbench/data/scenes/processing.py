@@ -30,7 +30,7 @@ class Levels(Effect):
     """
 
     probability: float = 0.7
-    black: Range = (0.0, 0.08)
+    black: Range = (0.0, 0.12)
     white: Range = (0.0, 0.04)
     gamma: Range = (0.8, 1.6)
     drift: Range = (0.0, 0.03)
