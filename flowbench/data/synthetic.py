@@ -17,6 +17,7 @@ def synthetic_data(
     counts: Mapping[str, int],
     scenes: Mapping[str, Any],
     textures: str | None = None,
+    cutouts: str | None = None,
     augmentations: Sequence[Augmentation] = (),
     first: Mapping[str, Any] | None = None,
     evaluated: Mapping[str, Any] | None = None,
@@ -27,8 +28,9 @@ def synthetic_data(
     Args:
         name: Of the data.
         counts: Pairs of train, val and test.
-        scenes: SyntheticScenes' arguments but count, split and textures.
+        scenes: SyntheticScenes' arguments but count, split, textures and cutouts.
         textures: A glob of photographs.
+        cutouts: A glob of pictures with an alpha channel.
         augmentations: Of training samples.
         first: An easier stage before, for networks that would not begin to learn on the scenes themselves: {until: the step
             at which it ends, scenes: what differs from `scenes`}. Its samples are not cut.
@@ -40,7 +42,9 @@ def synthetic_data(
         if split_name not in counts:
             return None
         settings = {**scenes, **changes}
-        return SyntheticScenes(count=counts[split_name], split=split_name, textures=textures, **settings)
+        return SyntheticScenes(
+            count=counts[split_name], split=split_name, textures=textures, cutouts=cutouts, **settings
+        )
 
     train, test = {name: split("train")}, {name: split("test")}
     if evaluated:

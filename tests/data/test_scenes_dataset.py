@@ -99,6 +99,35 @@ def test_speeds_follow_the_configured_maximum():
     assert np.median(ratios) == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_default_scenes_are_those_of_the_first_day():
+    """Means of image1, image2 and |flow|, and the occluded share, as they were before scenes could have more."""
+    held = {
+        0: (105.4005, 87.1093, 0.33993, 0.02515),
+        1: (94.1863, 93.8177, 0.66115, 0.03149),
+        2: (104.769, 103.6813, 1.32341, 0.07349),
+        3: (86.5752, 86.4826, 1.32511, 0.0695),
+    }
+    for index, figures in held.items():
+        sample = scenes()[index]
+        found = sample.image1.mean(), sample.image2.mean(), np.abs(sample.flow).mean(), sample.occluded.mean()
+        assert found == pytest.approx(figures, rel=1e-3)
+
+
+def test_each_scene_draws_its_largest_displacement_log_uniformly():
+    def slowness(limits):
+        dataset = scenes(max_displacement=limits, static_fraction=0.0, effects=None)
+        fastest = scenes(max_displacement=300.0, static_fraction=0.0, effects=None)
+        return [magnitude(dataset[index]).mean() / magnitude(fastest[index]).mean() for index in range(60)]
+
+    np.testing.assert_allclose(slowness([300.0, 300]), 1)
+    ratios = np.array(slowness([60, 300]))
+    assert 0.15 < ratios.min() < 0.4
+    assert 0.8 < ratios.max() < 1.3
+    # As many scenes lie below the geometric mean, 134 px, as above.
+    assert 0.3 < np.mean(ratios < 134 / 300) < 0.7
+    assert max(magnitude(scenes(max_displacement=[60, 300])[index]).max() for index in range(60)) <= 300 / 4
+
+
 def test_static_samples_hold_still():
     dataset = scenes(static_fraction=1.0, effects=None)
     for index in range(10):
@@ -145,6 +174,9 @@ def test_indices_count_from_either_end():
         {"size": (384,)},
         {"layers": (5, 3)},
         {"max_displacement": 0},
+        {"max_displacement": (300, 60)},
+        {"max_displacement": (60, 100, 300)},
+        {"motions": (3, 2)},
         {"static_fraction": 1.5},
     ],
     ids=lambda changes: next(iter(changes)),

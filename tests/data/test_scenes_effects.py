@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from flowbench.data.scenes import Effects, SyntheticScenes
 from flowbench.errors import FlowBenchError
 
-NAMES = ("lighting", "shadow", "fog", "defocus", "motion_blur", "noise", "gamma")
+NAMES = ("lighting", "shadow", "fog", "defocus", "motion_blur", "noise", "gamma", "levels", "sharpen", "jpeg")
 OFF = dict.fromkeys(NAMES)
 
 
@@ -68,6 +68,39 @@ def test_blur_keeps_brightness_and_lowers_contrast():
             np.abs(np.diff(blurred.image1.astype(int), axis=1)).mean()
             < 0.7 * np.abs(np.diff(plain.image1.astype(int), axis=1)).mean()
         )
+
+
+def test_levels_stretch_tones_to_black_and_white_alike_in_both_images():
+    full = {"probability": 1, "black": [0.05, 0.05], "white": [0.05, 0.05], "gamma": [1, 1]}
+    for index in range(4):
+        plain, stretched = scenes(None)[index], scenes({**OFF, "levels": full})[index]
+        assert np.mean(stretched.image1 < 4) == pytest.approx(0.05, abs=0.04)
+        assert np.mean(stretched.image1 > 251) == pytest.approx(0.05, abs=0.04)
+        # The same surface has nearly the same tone in both images.
+        assert abs(plain.image1.mean() - plain.image2.mean()) < 10
+        assert abs(stretched.image1.mean() - stretched.image2.mean()) < 25
+    darker = scenes({**OFF, "levels": {**full, "gamma": [1.6, 1.6]}})[0]
+    assert darker.image1.mean() < scenes({**OFF, "levels": full})[0].image1.mean() - 10
+
+
+def test_sharpening_raises_what_blur_takes_away():
+    plain, sharp = scenes(None)[1], scenes({**OFF, "sharpen": {"probability": 1, "amount": [1, 1]}})[1]
+    steps = [np.abs(np.diff(sample.image2.astype(int), axis=1)).mean() for sample in (plain, sharp)]
+    assert steps[1] > 1.05 * steps[0]
+    assert sharp.image2.mean() == pytest.approx(plain.image2.mean(), rel=0.02)
+
+
+def test_jpeg_loses_more_at_lower_quality():
+    def loss(quality):
+        changed = scenes({**OFF, "jpeg": {"probability": 1, "quality": [quality, quality]}})[2]
+        return np.abs(changed.image1.astype(int) - scenes(None)[2].image1).mean()
+
+    assert 0 < loss(95) < loss(60) < 8
+
+
+def test_processing_is_off_unless_asked_for():
+    assert (Effects().levels, Effects().sharpen, Effects().jpeg) == (None, None, None)
+    assert Effects.from_config({"levels": {}, "jpeg": {"quality": [50, 60]}}).levels.probability == 0.7
 
 
 def test_fog_hides_contrast_and_shadow_takes_light():

@@ -8,7 +8,7 @@ import pytest
 
 from flowbench.data.scenes import SyntheticScenes
 from flowbench.data.scenes.palettes import draw_palette
-from flowbench.data.scenes.photographs import draw_photograph, list_photographs
+from flowbench.data.scenes.photographs import draw_photograph, list_photographs, read_photograph
 from flowbench.data.scenes.shapes import SHAPES, bar, draw_outlines, rasterise
 from flowbench.data.scenes.textures import PATTERNS, draw_texture
 from flowbench.errors import FlowBenchError
@@ -107,6 +107,28 @@ def test_photographs_are_cut_to_any_size(photographs):
             texture = draw_photograph(np.random.default_rng(seed), paths, size)
             assert texture.shape == (*size, 3)
             assert magenta_share(texture) > 0.5
+
+
+def test_photographs_are_read_once(photographs, monkeypatch):
+    for index in range(40):
+        cv2.imwrite(f"{photographs}/many{index}.png", np.full((40, 60, 3), index, np.uint8))
+    reads = []
+    monkeypatch.setattr(cv2, "imread", lambda path, flags, read=cv2.imread: (reads.append(path), read(path, flags))[1])
+    paths = list_photographs(f"{photographs}/many*.png")
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        draw_photograph(rng, paths, (10, 10))
+    assert sorted(reads) == sorted(paths)
+
+
+def test_large_photographs_are_shrunk_and_small_ones_are_not_enlarged(tmp_path):
+    cv2.imwrite(f"{tmp_path}/large.png", np.zeros((1500, 3000, 3), np.uint8))
+    assert read_photograph(f"{tmp_path}/large.png").shape == (320, 640, 3)
+    # Columns one pixel wide stay one pixel wide on a larger surface.
+    cv2.imwrite(f"{tmp_path}/small.png", np.tile(np.array([0, 255], np.uint8)[None, :, None], (30, 20, 3)))
+    texture = draw_photograph(np.random.default_rng(0), [f"{tmp_path}/small.png"], (100, 150))
+    steps = np.abs(np.diff(texture[..., 0].astype(int), axis=1))
+    assert np.mean(steps > 60) > 0.6
 
 
 def test_photographs_are_listed_in_one_order(photographs):

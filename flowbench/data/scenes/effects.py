@@ -11,12 +11,16 @@ from numpy.random import PCG64, Generator, SeedSequence
 from flowbench.data.scenes.camera import Defocus, Gamma, MotionBlur, Noise
 from flowbench.data.scenes.effect import Effect, Pair
 from flowbench.data.scenes.light import Fog, Lighting, Shadow
+from flowbench.data.scenes.processing import Jpeg, Levels, Sharpen
 from flowbench.errors import FlowBenchError
 
 
 @dataclass(frozen=True)
 class Effects:
-    """All effects, in the order in which light meets them on its way to the file; None switches one off."""
+    """All effects, in the order in which light meets them on its way to the file; None switches one off.
+
+    Levels, sharpening and JPEG compression are off unless they are asked for.
+    """
 
     lighting: Lighting | None = field(default_factory=Lighting)
     shadow: Shadow | None = field(default_factory=Shadow)
@@ -25,6 +29,9 @@ class Effects:
     motion_blur: MotionBlur | None = field(default_factory=MotionBlur)
     noise: Noise | None = field(default_factory=Noise)
     gamma: Gamma | None = field(default_factory=Gamma)
+    levels: Levels | None = None
+    sharpen: Sharpen | None = None
+    jpeg: Jpeg | None = None
 
     @classmethod
     def none(cls) -> Effects:
@@ -39,9 +46,8 @@ class Effects:
         """
         if config is None:
             return cls.none()
-        kinds = {entry.name: entry.default_factory for entry in fields(cls)}
-        _check_mapping("effects", config, kinds)
-        return cls(**{name: _read_effect(name, kinds[name], config[name]) for name in config})
+        _check_mapping("effects", config, KINDS)
+        return cls(**{name: _read_effect(name, KINDS[name], config[name]) for name in config})
 
     def apply(self, pair: Pair, seed: SeedSequence, scale: float) -> Pair:
         """Both images after all effects; scale: the images' size over 384x512.
@@ -56,6 +62,20 @@ class Effects:
             if rng.random() < effect.probability:
                 pair = effect.apply(pair, rng, scale)
         return pair
+
+
+KINDS: Mapping[str, type[Effect]] = {
+    "lighting": Lighting,
+    "shadow": Shadow,
+    "fog": Fog,
+    "defocus": Defocus,
+    "motion_blur": MotionBlur,
+    "noise": Noise,
+    "gamma": Gamma,
+    "levels": Levels,
+    "sharpen": Sharpen,
+    "jpeg": Jpeg,
+}
 
 
 def _read_effect(name: str, kind: type[Effect], config: Mapping[str, Any] | None) -> Effect | None:

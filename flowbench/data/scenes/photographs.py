@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from flowbench.data.scenes.pictures import list_pictures, read_shrunk
 from flowbench.errors import FlowBenchError
 
-# Kept photographs are at most 1280 pixels long: with 32 of them, a process holds less than 160 MB.
-LONGEST_SIDE = 1280
-KEPT = 32
+# Photographs are shrunk once, when they are read, and kept: 512 of them take at most 630 MB a process, most of the time
+# half of that. Of more, the ones not used for longest are read again.
+LONGEST_SIDE = 640
+KEPT = 512
+# Pixels of a photograph over pixels of a surface: below, a photograph would be enlarged.
+LEAST_ZOOM = 0.75
 
 
 def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
@@ -23,33 +25,34 @@ def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises FlowBenchError where there are none.
     """
-    if isinstance(textures, str):
-        found = (path for path in glob.glob(str(Path(textures).expanduser()), recursive=True) if Path(path).is_file())
-        paths = tuple(sorted(found))
-    else:
-        paths = tuple(sorted(str(path) for path in textures))
-    if not paths:
-        raise FlowBenchError(
-            f"No file matches textures={textures!r}, which should name photographs: give a glob such as "
-            "'/data/photographs/**/*.jpg', or leave textures empty for procedural ones."
-        )
-    return paths
+    return list_pictures(textures, "textures", "/data/photographs/**/*.jpg")
 
 
 def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    """A random part of a random photograph, resized: (h, w, 3) uint8 RGB."""
+    """A random part of a random photograph, resized: (h, w, 3) uint8 RGB.
+
+    It is hardly enlarged, which would blur it: one that is too small goes on mirrored.
+    """
     photograph = read_photograph(paths[rng.integers(len(paths))])
     height, width = size
     largest = min(photograph.shape[0] / height, photograph.shape[1] / width)
-    zoom = largest * rng.uniform(0.4, 1.0)
+    zoom = max(largest * rng.uniform(0.4, 1.0), LEAST_ZOOM)
+    # About as large as it is, it is taken as it is.
+    zoom = 1.0 if zoom < 1 / LEAST_ZOOM else zoom
     crop_height, crop_width = max(1, round(height * zoom)), max(1, round(width * zoom))
+    photograph = _continued(photograph, crop_height, crop_width)
     top = rng.integers(photograph.shape[0] - crop_height + 1)
     left = rng.integers(photograph.shape[1] - crop_width + 1)
     crop = photograph[top : top + crop_height, left : left + crop_width]
-    shrinks = crop_height > height
-    texture = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    # Detail of a single pixel would look different in each image, depending on where their pixels fall.
-    return cv2.GaussianBlur(texture, (3, 3), 0.7)
+    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA) if zoom > 1 else crop.copy()
+
+
+def _continued(photograph: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A photograph of at least that size: a smaller one is mirrored at its right and lower rim."""
+    below, right = max(0, height - photograph.shape[0]), max(0, width - photograph.shape[1])
+    if not below and not right:
+        return photograph
+    return cv2.copyMakeBorder(photograph, 0, below, 0, right, cv2.BORDER_REFLECT)
 
 
 @lru_cache(maxsize=KEPT)
@@ -58,12 +61,8 @@ def read_photograph(path: str) -> np.ndarray:
 
     Raises FlowBenchError where OpenCV cannot read the file.
     """
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    image = read_shrunk(path, LONGEST_SIDE, cv2.IMREAD_COLOR)
     if image is None:
         raise FlowBenchError(f"{path} is not a picture that OpenCV can read: let textures name photographs only.")
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    shrink = LONGEST_SIDE / max(image.shape[:2])
-    if shrink < 1:
-        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     image.setflags(write=False)
     return image

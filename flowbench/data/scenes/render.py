@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from flowbench.data.scenes.layers import Layer, Window
+from flowbench.data.scenes.layers import Box, Layer, Window, clipped
 
 # A layer is what one sees where it covers more than half of a pixel.
 VISIBLE = 128
@@ -30,16 +30,17 @@ class Frame:
 
 def render(scene: Sequence[Layer], number: int, size: tuple[int, int]) -> Frame:
     """Frame 1 or 2 of a scene, composited from back to front; size: (height, width) in pixels."""
-    image = scene[0].colour(*scene[0].locate(number, *_grid(scene[0].window(number, size))))
+    background = scene[0].picture(*scene[0].locate(number, *_grid(scene[0].window(number, size))))
+    image = cv2.cvtColor(background, cv2.COLOR_RGBA2RGB)
     owner = np.zeros(size, np.uint8)
     for index, layer in enumerate(scene[1:], start=1):
         window = layer.window(number, size)
         if window is None:
             continue
-        canvas = layer.locate(number, *_grid(window))
-        coverage = layer.coverage(*canvas)
+        picture = layer.picture(*layer.locate(number, *_grid(window)))
+        coverage = cv2.extractChannel(picture, 3)
         alpha = coverage * np.float32(1 / 255)
-        image[window] = cv2.blendLinear(layer.colour(*canvas), image[window], alpha, 1 - alpha)
+        image[window] = cv2.blendLinear(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), image[window], alpha, 1 - alpha)
         owner[window][coverage >= VISIBLE] = index
     return Frame(number, image, owner)
 
@@ -53,35 +54,51 @@ def exact_flow(scene: Sequence[Layer], frame: Frame) -> tuple[np.ndarray, np.nda
     size = frame.owner.shape
     destination_x, destination_y = np.empty(size, np.float32), np.empty(size, np.float32)
     for index, layer in enumerate(scene):
-        window = layer.window(frame.number, size)
+        owned = frame.owner == index
+        window = _window_of(owned)
         if window is None:
             continue
         move = layer.motion.forward if frame.number == 1 else layer.motion.inverse
         x, y = move(*_grid(window))
-        owned = frame.owner[window] == index
-        np.copyto(destination_x[window], x, where=owned)
-        np.copyto(destination_y[window], y, where=owned)
+        np.copyto(destination_x[window], x, where=owned[window])
+        np.copyto(destination_y[window], y, where=owned[window])
     height, width = size
     inside = (destination_x >= 0) & (destination_x <= width - 1) & (destination_y >= 0) & (destination_y <= height - 1)
-    covered = _covered(scene, 3 - frame.number, frame.owner, destination_x, destination_y)
     x, y = _grid((slice(0, height), slice(0, width)))
-    return cv2.merge([destination_x - x, destination_y - y]), ~inside | covered
+    u, v = destination_x - x, destination_y - y
+    steps = float(u.min()), float(v.min()), float(u.max()), float(v.max())
+    covered = _covered(scene, 3 - frame.number, frame.owner, destination_x, destination_y, steps)
+    return cv2.merge([u, v]), ~inside | covered
 
 
 def _covered(
-    scene: Sequence[Layer], number: int, owner: np.ndarray, destination_x: np.ndarray, destination_y: np.ndarray
+    scene: Sequence[Layer],
+    number: int,
+    owner: np.ndarray,
+    destination_x: np.ndarray,
+    destination_y: np.ndarray,
+    steps: Box,
 ) -> np.ndarray:
-    """Where a layer in front of the owner covers the destination in frame `number`."""
+    """Where a layer in front of the owner covers the destination in frame `number`; steps: the range of the flow."""
     covered = np.zeros(owner.shape, bool)
+    leftmost, upmost, rightmost, downmost = steps
     for index, layer in enumerate(scene[1:], start=1):
         left, top, right, bottom = layer.bounds(number)
-        below = (owner < index) & (destination_x > left) & (destination_x < right)
-        below &= (destination_y > top) & (destination_y < bottom)
-        points = np.flatnonzero(below)
-        if points.size:
-            coverage = _coverage_at(layer, number, destination_x.ravel()[points], destination_y.ravel()[points])
-            covered.ravel()[points[coverage >= VISIBLE]] = True
+        # Only from here can a point have come into the box.
+        window = clipped((left - rightmost, top - downmost, right - leftmost, bottom - upmost), owner.shape)
+        if window is None:
+            continue
+        x, y = destination_x[window], destination_y[window]
+        below = (owner[window] < index) & ~covered[window] & (x > left) & (x < right) & (y > top) & (y < bottom)
+        if below.any():
+            covered[window][below] = _coverage_at(layer, number, x[below], y[below]) >= VISIBLE
     return covered
+
+
+def _window_of(mask: np.ndarray) -> Window | None:
+    """The smallest window that holds all of a mask, or None of an empty one."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else None
 
 
 def _coverage_at(layer: Layer, number: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:

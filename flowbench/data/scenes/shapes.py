@@ -84,8 +84,12 @@ def rasterise(outlines: list[Outline], radius: float) -> tuple[np.ndarray, np.nd
     cv2.fillPoly(mask, [shape], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
     if holes:
         cv2.fillPoly(mask, holes, 0, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
-    # OpenCV's edges are half a pixel wide; a softer ramp survives being resampled.
-    return cv2.GaussianBlur(mask, (3, 3), 0.6), -low
+    return soften(mask), -low
+
+
+def soften(mask: np.ndarray) -> np.ndarray:
+    """OpenCV's edges are half a pixel wide; a softer ramp survives being resampled."""
+    return cv2.GaussianBlur(mask, (3, 3), 0.6)
 
 
 def _polar(angles: np.ndarray, radius: np.ndarray) -> Outline:

@@ -1,0 +1,79 @@
+"""What the user can choose about scenes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+from flowbench.errors import FlowBenchError
+
+# Sizes and displacements are stated for images of this size.
+REFERENCE_SIZE = (384, 512)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What scenes are made of, in shares from 0 to 1.
+
+    photographs: of surfaces, where there are photographs. plain: of surfaces, in one colour or a slow gradient; the
+    rest of the surfaces have procedural textures. cutouts: of things, where there are cut-outs. thin: of things, such
+    as wires; the rest of the things have drawn outlines.
+
+    Raises FlowBenchError for a share outside of [0, 1] and for shares of one whole that sum to more than 1.
+    """
+
+    photographs: float = 0.6
+    plain: float = 0.0
+    cutouts: float = 0.5
+    thin: float = 0.0
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            share = getattr(self, entry.name)
+            if not 0 <= share <= 1:
+                raise FlowBenchError(f"shares.{entry.name} is {share!r}: give a share from 0 to 1.")
+        for first, second in (("photographs", "plain"), ("cutouts", "thin")):
+            whole = getattr(self, first) + getattr(self, second)
+            if whole > 1:
+                raise FlowBenchError(f"shares.{first} and shares.{second} sum to {whole:g}: give at most 1 in all.")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, float]) -> Shares:
+        """Reads {kind: share}; what is not named keeps its default. Raises FlowBenchError for a kind that does not exist."""
+        known = [entry.name for entry in fields(cls)]
+        unknown = sorted(set(config) - set(known))
+        if unknown:
+            raise FlowBenchError(f"shares has no {', '.join(unknown)}: it knows {', '.join(known)}.")
+        return cls(**config)
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What the user can choose about scenes.
+
+    size: (height, width) in pixels. layers: the fewest and the most layers in front of the background.
+    max_displacement: pixels at 384x512. static_fraction: the share of scenes in which nothing moves. photographs,
+    cutouts: files, or none. motions: the fewest and the most motions of things, which then move in groups; None where
+    each moves on its own.
+    """
+
+    size: tuple[int, int]
+    layers: tuple[int, int]
+    max_displacement: float
+    static_fraction: float
+    photographs: tuple[str, ...] = ()
+    cutouts: tuple[str, ...] = ()
+    shares: Shares = field(default_factory=Shares)
+    motions: tuple[int, int] | None = None
+
+    @cached_property
+    def scale(self) -> float:
+        """The images' size over 384x512: the square root of the ratio of their areas."""
+        return math.sqrt(math.prod(self.size) / math.prod(REFERENCE_SIZE))
+
+    @property
+    def limit(self) -> float:
+        """The largest displacement in pixels at this size."""
+        return self.max_displacement * self.scale

@@ -1,0 +1,136 @@
+"""What stands before the background: shapes, cut-outs, thin structures, alone or in groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from flowbench.data.scenes.cutouts import draw_cutout, recoloured
+from flowbench.data.scenes.draws import direction
+from flowbench.data.scenes.kinematics import draw_layer_motion
+from flowbench.data.scenes.layers import Layer, placement
+from flowbench.data.scenes.motion import Motion
+from flowbench.data.scenes.settings import REFERENCE_SIZE, SceneSettings
+from flowbench.data.scenes.shapes import draw_outlines, rasterise
+from flowbench.data.scenes.surfaces import draw_surface, plain
+from flowbench.data.scenes.thin import draw_thin
+
+# Radii of layers over the images' size: from a ball to a bus.
+RADII = (0.06, 0.42)
+# A part of a group is at most this large, over the radius of the thing whose motion it shares.
+LARGEST_PART = 0.7
+# Cut-outs that have another surface than their own.
+SILHOUETTE_SHARE = 0.15
+# Things that have an upper side stand on it, give or take this angle; the others lie at any.
+UPRIGHT_SHARE = 0.75
+LEANING = 0.2
+# Wires reach further than balls: the radius of thin things over that of others.
+REACH_OF_THIN = 2.0
+PLAIN_THIN_SHARE = 0.6
+
+Carrier = Callable[[np.ndarray], Motion]
+"""The motion of the background at an (x, y) position, with which things move."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A circle in frame 1, and the motion of all that lies within: a thing and its parts."""
+
+    position: np.ndarray
+    radius: float
+    motion: Motion
+
+
+@dataclass(frozen=True, eq=False)
+class _Outline:
+    """mask: as that of a Layer. centre: (x, y) on it; the mask lies within `radius` pixels of it. upright: there is an
+    upper side. texture: None where any will do."""
+
+    mask: np.ndarray
+    centre: np.ndarray
+    radius: float
+    upright: bool = False
+    texture: np.ndarray | None = None
+
+
+def draw_radii(settings: SceneSettings, rng: Generator) -> list[float]:
+    """How large things are, in pixels, from back to front."""
+    fewest, most = settings.layers
+    radii = np.exp(rng.uniform(*np.log(RADII), int(rng.integers(fewest, most + 1))))
+    # Large things tend to be far from the front, or they would hide the rest.
+    radii = radii[np.argsort(-radii * rng.uniform(0.5, 1.5, radii.size))]
+    return (radii * settings.scale * REFERENCE_SIZE[0]).tolist()
+
+
+def draw_things(
+    settings: SceneSettings, radii: Sequence[float], carrier: Carrier, rng: Generator, texture_rng: Generator
+) -> list[Layer]:
+    """A layer for each radius; textures come from `texture_rng`, all else from `rng`."""
+    motions = (
+        len(radii) if settings.motions is None else int(rng.integers(settings.motions[0], settings.motions[1] + 1))
+    )
+    layers, wholes = [], []
+    for radius in radii:
+        whole = None if len(wholes) < motions else wholes[rng.integers(motions)]
+        largest = math.inf if whole is None else LARGEST_PART * whole.radius
+        outline = _draw_outline(settings, radius, largest, rng, texture_rng)
+        position = _draw_position(settings, outline, whole, rng)
+        canvas = placement(_draw_angle(outline, rng), position, outline.centre)
+        if whole is None:
+            motion = draw_layer_motion(rng, position, outline.radius, carrier(position), settings.limit)
+            whole = _Whole(position, outline.radius, motion)
+            wholes.append(whole)
+        texture = outline.texture
+        if texture is None:
+            texture = draw_surface(settings, texture_rng, outline.mask.shape)
+        layers.append(Layer(texture, outline.mask, canvas, whole.motion))
+    return layers
+
+
+def _draw_outline(
+    settings: SceneSettings, radius: float, largest: float, rng: Generator, texture_rng: Generator
+) -> _Outline:
+    cutouts = settings.shares.cutouts if settings.cutouts else 0.0
+    thin = settings.shares.thin
+    kind = rng.random() if cutouts or thin else 1.0
+    if kind < cutouts:
+        return _cutout(settings, min(radius, largest), rng, texture_rng)
+    if kind < cutouts + thin:
+        return _thin(min(REACH_OF_THIN * radius, largest), rng, texture_rng)
+    radius = min(radius, largest)
+    return _Outline(*rasterise(draw_outlines(rng, radius), radius), radius)
+
+
+def _cutout(settings: SceneSettings, radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
+    picture = draw_cutout(rng, settings.cutouts, radius)
+    mask, colours = np.ascontiguousarray(picture[..., 3]), np.ascontiguousarray(picture[..., :3])
+    is_silhouette = texture_rng.random() < SILHOUETTE_SHARE
+    texture = None if is_silhouette else recoloured(colours, texture_rng)
+    return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)
+
+
+def _thin(radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
+    mask = draw_thin(rng, radius)
+    texture = plain(texture_rng, mask.shape) if texture_rng.random() < PLAIN_THIN_SHARE else None
+    return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)
+
+
+def _draw_position(settings: SceneSettings, outline: _Outline, whole: _Whole | None, rng: Generator) -> np.ndarray:
+    """Anywhere in the image, or within the whole that the outline is a part of: (x, y)."""
+    if whole is None:
+        return rng.uniform(-0.05, 1.05, 2) * settings.size[::-1]
+    return whole.position + direction(rng) * rng.uniform(0, whole.radius - outline.radius)
+
+
+def _draw_angle(outline: _Outline, rng: Generator) -> float:
+    if outline.upright and rng.random() < UPRIGHT_SHARE:
+        return rng.normal(0, LEANING)
+    return rng.uniform(0, 2 * np.pi)
+
+
+def _middle(mask: np.ndarray) -> np.ndarray:
+    return (np.array(mask.shape[::-1]) - 1) / 2

@@ -1,0 +1,80 @@
+"""What a data set's pairs look like in numbers, beside those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from torch.utils.data import ConcatDataset, Dataset, Subset
+
+from flowbench.configs import build
+from flowbench.data.pair_statistics import OCTAVES, pair_statistics, resized
+from flowbench.errors import FlowBenchError
+from flowbench.io.records import write_csv
+from flowbench.report.colour import flow_to_image
+from flowbench.report.drawing import captioned, grid, scaled
+from flowbench.report.html_table import html_table
+from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.page import picture, plots, section, write_page
+from flowbench.report.table import columns_table, print_table
+from flowbench.structures import FlowSample
+
+_PICTURE_WIDTH = 300
+_PICTURES = 12
+_COLUMNS = 4
+
+
+def data_statistics(config: DictConfig) -> Path:
+    """Writes statistics.csv and statistics.html of the pairs of data=, and of those of data@beside= where it is given.
+
+    Raises FlowBenchError where neither is.
+    """
+    sets = [(name, config[name]) for name in ("data", "beside") if config.get(name)]
+    if not sets:
+        raise FlowBenchError(
+            "No data was named: add data=<name>, and another one to compare it with as data@beside=<name>."
+        )
+    chosen = {f"{part.name} ({role})" if len(sets) > 1 else part.name: _chosen(part, config) for role, part in sets}
+    rows = [
+        {"pairs of": name, "pairs": len(pairs), **pair_statistics(pairs, config.size)} for name, pairs in chosen.items()
+    ]
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    write_csv(folder / "statistics.csv", rows)
+    sections = [section("Statistics", html_table(rows, name="statistics"), plots(_spectra(rows)))]
+    for name, pairs in chosen.items():
+        sections.append(section(name, picture(_sheet(pairs, config.size), f"First images of {name}, and their flow")))
+    write_page(folder / "statistics.html", "Statistics of pairs", sections)
+    print_table(columns_table(rows))
+    Console(highlight=False, soft_wrap=True).print(folder / "statistics.html")
+    return folder / "statistics.html"
+
+
+def _chosen(data: DictConfig, config: DictConfig) -> Subset:
+    """`at_most` pairs of the data, evenly spaced."""
+    samples: Dataset = ConcatDataset(list(build(data).split(config.split).values()))
+    count = min(config.at_most, len(samples))
+    return Subset(samples, np.linspace(0, len(samples) - 1, count).round().astype(int).tolist())
+
+
+def _spectra(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        powers = [value for key, value in row.items() if key.startswith("power")]
+        lines.append(Line([float(2**octave) for octave in range(1, OCTAVES + 1)], powers, series=row["pairs of"]))
+    return line_plot_svg(lines, x="details from this size (px) to twice it", y="power", log_y=True)
+
+
+def _sheet(pairs: Subset, size: Sequence[int] | None) -> np.ndarray:
+    places = np.linspace(0, len(pairs) - 1, min(_PICTURES, len(pairs))).round().astype(int)
+    cells = [_cell(pairs[place] if size is None else resized(pairs[place], size)) for place in places]
+    return grid(cells, -(-len(cells) // _COLUMNS))
+
+
+def _cell(sample: FlowSample) -> np.ndarray:
+    flow = flow_to_image(sample.flow, valid=sample.valid)
+    return captioned(scaled(np.hstack([sample.image1, flow]), _PICTURE_WIDTH), sample.key)
