@@ -29,6 +29,9 @@ def choose_pictures(config: DictConfig) -> Counter[Kind]:
 
     Raises FlowBenchError where the folder is missing or holds nothing of use, and where config.to is there already.
     """
+    for name in ("folder", "to"):
+        if config[name] is None:
+            raise FlowBenchError(f"No {name} was named: add {name}=<folder>.")
     folder, to = Path(config.folder).expanduser(), Path(config.to).expanduser()
     if not folder.is_dir():
         raise FlowBenchError(f"folder={config.folder} is no folder: give the one below which the pictures lie.")

@@ -67,6 +67,7 @@ def test_photographs_and_cutouts_are_chosen_and_scenes_are_made_of_them(pictures
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     run = f"hydra.run.dir={tmp_path / 'run'}"
+    assert "No to was named: add to=<folder>." in choose("folder=/nowhere", run).told
     ended = choose("folder=/nowhere", f"to={tmp_path / 'chosen'}", run)
     assert "folder=/nowhere is no folder" in ended.told
     (tmp_path / "empty").mkdir()
