@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flowbench.data.scenes.layers import Layer, Window, placement
+from flowbench.data.scenes import half_planes
+from flowbench.data.scenes.layers import Layer, clipped, placement
 from flowbench.data.scenes.motion import Motion
 from flowbench.data.scenes.parallax import Plane, draw_planes, nearest
 from flowbench.data.scenes.settings import SceneSettings
@@ -51,7 +52,11 @@ def several_planes(settings: SceneSettings, rng: Generator, texture_rng: Generat
 def _receding(texture: np.ndarray, plane: Plane, canvas: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """A texture as it looks on a plane that recedes from the camera, on the canvas of the image, where it is seen."""
     height, width = texture.shape[:2]
-    rows, columns = part = _inside(edges, (height, width))
+    box = half_planes.box(half_planes.widened(edges), (height, width))
+    part = None if box is None else clipped(box, (height, width))
+    if part is None:
+        return texture
+    rows, columns = part
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
     y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
     maps = np.vstack([plane.spread, plane.inverse_depth]) @ np.linalg.inv(canvas)
@@ -60,30 +65,6 @@ def _receding(texture: np.ndarray, plane: Plane, canvas: np.ndarray, edges: np.n
     x, y = detail * across + width / 2, detail * along + height / 2
     texture[part] = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return texture
-
-
-def _inside(edges: np.ndarray, size: tuple[int, int]) -> Window:
-    """The smallest window that holds all pixels of a canvas of `size` (height, width) to which the edges leave some."""
-    height, width = size
-    corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
-    for a, b, c in edges.tolist():
-        corners = _clipped_by(corners, corners @ (a, b) + c + 1)
-    if not len(corners):
-        return slice(0, 1), slice(0, 1)
-    (left, top), (right, bottom) = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
-    return slice(top, bottom + 1), slice(left, right + 1)
-
-
-def _clipped_by(corners: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """The part of a convex polygon, (N, 2), where the distances of its corners from a line are positive."""
-    kept = []
-    for index, (corner, distance) in enumerate(zip(corners, distances)):
-        before, distance_before = corners[index - 1], distances[index - 1]
-        if distance * distance_before < 0:
-            kept.append(corner + (before - corner) * distance / (distance - distance_before))
-        if distance > 0:
-            kept.append(corner)
-    return np.array(kept).reshape(-1, 2)
 
 
 def _canvas(settings: SceneSettings) -> tuple[tuple[int, int], np.ndarray]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 
 import cv2
 import numpy as np
 
+from flowbench.data.scenes import half_planes
 from flowbench.data.scenes.motion import Motion, transform
 
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in pixels."""
 
 EVERYWHERE: Box = (-1e9, -1e9, 1e9, 1e9)
+NOWHERE: Box = (1e9, 1e9, -1e9, -1e9)
 
 Window = tuple[slice, slice]
 """Rows and columns of an image."""
@@ -57,17 +59,23 @@ class Layer:
     def coverage(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
         """uint8 coverage at canvas coordinates; 0 beyond the canvas of a mask."""
         if self.edges is not None:
-            distances = (a * canvas_x + (b * canvas_y + (c + 0.5)) for a, b, c in self.edges.tolist())
-            return cv2.convertScaleAbs(np.clip(reduce(np.minimum, distances), 0, 1), alpha=255)
+            return half_planes.coverage(self.edges, canvas_x, canvas_y)
         return cv2.remap(self.mask, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
     def window(self, frame: int, size: tuple[int, int]) -> Window | None:
         """The part of an image of `size` (height, width) that can show this layer, or None."""
-        return clipped(self.bounds(frame), size)
+        return clipped(self.bounds(frame, size), size)
 
-    def bounds(self, frame: int) -> Box:
-        """A box in a frame outside of which the layer covers nothing."""
-        return EVERYWHERE if self.mask is None else self._bounds[frame - 1]
+    def bounds(self, frame: int, size: tuple[int, int]) -> Box:
+        """A box in a frame outside of which the layer covers nothing of an image of `size` (height, width)."""
+        if self.mask is not None:
+            return self._bounds[frame - 1]
+        if self.edges is None:
+            return EVERYWHERE
+        # A homography takes lines to lines, and keeps their sides.
+        edges = half_planes.widened(self.edges) @ (self.canvas if frame == 1 else self._canvas_from_frame2)
+        found = half_planes.box(edges, size)
+        return NOWHERE if found is None else (found[0] - 1, found[1] - 1, found[2] + 1, found[3] + 1)
 
     @cached_property
     def _painted(self) -> np.ndarray:
