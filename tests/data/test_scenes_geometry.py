@@ -13,6 +13,7 @@ from support.scenes import write_pictures
 from flowbench.data.scenes.cutouts import list_cutouts
 from flowbench.data.scenes.layers import Layer
 from flowbench.data.scenes.motion import Motion, Wave
+from flowbench.data.scenes.parallax import _homographies
 from flowbench.data.scenes.photographs import list_photographs
 from flowbench.data.scenes.render import Frame, exact_flow, render
 from flowbench.data.scenes.scene import draw_scene
@@ -47,7 +48,7 @@ def rich(tmp_path_factory) -> SceneSettings:
         max_displacement=200.0,
         photographs=list_photographs(pictures["textures"]),
         cutouts=list_cutouts(pictures["cutouts"]),
-        shares=Shares(photographs=0.7, plain=0.1, cutouts=0.4, thin=0.3),
+        shares=Shares(photographs=0.7, plain=0.1, cutouts=0.4, thin=0.3, parallax=0.5),
         motions=(3, 10),
     )
 
@@ -137,8 +138,12 @@ def brute_force_occlusion(scene: Rendered) -> np.ndarray:
     occluded = (x < 0) | (x > SIZE[1] - 1) | (y < 0) | (y > SIZE[0] - 1)
     for index, layer in enumerate(scene.layers[1:], start=1):
         canvas_x, canvas_y = layer.locate(2, x, y)
-        coverage = map_coordinates(layer.mask.astype(float), [canvas_y, canvas_x], order=1, mode="grid-constant")
-        occluded |= (coverage > 127.5) & (scene.frames[0].owner < index)
+        if layer.mask is None:
+            covers = np.all([a * canvas_x + b * canvas_y + c > 0 for a, b, c in layer.edges], axis=0)
+        else:
+            mask = layer.mask.astype(float)
+            covers = map_coordinates(mask, [canvas_y, canvas_x], order=1, mode="grid-constant") > 127.5
+        occluded |= covers & (scene.frames[0].owner < index)
     return occluded
 
 
@@ -159,6 +164,35 @@ def test_scenes_have_the_configured_layers_and_some_deform():
     deformed = [bool(layer.motion.waves) for layers in scenes for layer in layers[1:]]
     assert 0.1 < np.mean(deformed) < 0.4
     assert not any(layers[0].motion.waves for layers in scenes)
+
+
+def test_planes_of_one_camera_keep_their_edges_together(rich):
+    """Parallax hides nothing of a room: where two planes meet in image1 they meet in image2, and nowhere is flow torn."""
+    settings = replace(rich, layers=(0, 0), shares=Shares(parallax=1))
+    ratios = []
+    for index in range(20):
+        layers = draw(index, settings)
+        frames = render(layers, 1, SIZE), render(layers, 2, SIZE)
+        flow, occluded = exact_flow(layers, frames[0])
+        x, y = destinations(flow)
+        inside = (x >= 0) & (x <= SIZE[1] - 1) & (y >= 0) & (y <= SIZE[0] - 1)
+        assert np.mean(occluded & inside) < 2e-3
+        speed = np.hypot(flow[..., 0], flow[..., 1])
+        torn = max(np.abs(np.diff(flow, axis=axis)).max() for axis in (0, 1))
+        assert torn < 0.2 * speed.max()
+        ratios.append(speed.max() / np.median(speed))
+    assert np.median(ratios) > 2
+
+
+def test_planes_before_a_camera_that_only_turns_move_as_one():
+    turning = np.array([0.01, -0.02, 0.005])
+    camera = np.array([[200.0, 0, 127.5], [0, 200, 95.5], [0, 0, 1]])
+    depths = [np.array([0, 0, 1.0]), np.array([0, 0.02, -1.91])]
+    wall, ground = _homographies(camera, depths, np.zeros(3), turning)
+    np.testing.assert_allclose(wall, ground)
+    # Twice as near is twice as fast.
+    far, near = _homographies(camera, [depths[0], 2 * depths[0]], np.array([0.1, 0, 0]), np.zeros(3))
+    assert (far[0, 2] - 0, near[0, 2] - 0) == pytest.approx((20, 40))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -123,7 +123,7 @@ def test_photographs_are_read_once(photographs, monkeypatch):
 
 def test_large_photographs_are_shrunk_and_small_ones_are_not_enlarged(tmp_path):
     cv2.imwrite(f"{tmp_path}/large.png", np.zeros((1500, 3000, 3), np.uint8))
-    assert read_photograph(f"{tmp_path}/large.png").shape == (320, 640, 3)
+    assert read_photograph(f"{tmp_path}/large.png", 0).shape == (320, 640, 3)
     # Columns one pixel wide stay one pixel wide on a larger surface.
     cv2.imwrite(f"{tmp_path}/small.png", np.tile(np.array([0, 255], np.uint8)[None, :, None], (30, 20, 3)))
     texture = draw_photograph(np.random.default_rng(0), [f"{tmp_path}/small.png"], (100, 150))

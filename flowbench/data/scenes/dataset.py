@@ -24,7 +24,8 @@ from flowbench.structures import FlowSample
 
 SPLITS = ("train", "val", "test")
 SMALLEST_SIDE = 16
-MOST_LAYERS = 255
+# An owner is a byte, and a background is at most three layers.
+MOST_LAYERS = 253
 DEFAULT_EFFECTS = Effects()
 
 

@@ -41,7 +41,7 @@ def draw_camera_motion(rng: Generator, size: tuple[int, int], limit: float) -> M
     height, width = size
     points = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
     from_centre = points - points.mean(0)
-    speed = _speed(rng, CAMERA_SPEED, limit)
+    speed = draw_speed(rng, CAMERA_SPEED, limit)
     displacement = from_centre @ _linear(rng, CAMERA_RIM * speed / np.hypot(*from_centre[0])).T
     most = LARGEST_PERSPECTIVE * min(size)
     displacement += direction(rng) * speed + np.clip(rng.normal(0, PERSPECTIVE * speed, (4, 2)), -most, most)
@@ -58,7 +58,7 @@ def draw_layer_motion(rng: Generator, position: np.ndarray, radius: float, camer
 
     The layer moves with the camera and, on top of that, on its own; in all by no more than `limit` pixels.
     """
-    speed = _speed(rng, LAYER_SPEED, limit)
+    speed = draw_speed(rng, LAYER_SPEED, limit)
     linear = _linear(rng, LAYER_RIM * speed / radius)
     carried = np.subtract(camera.forward(*position), position)
     translation = direction(rng) * speed + carried
@@ -73,7 +73,8 @@ def draw_layer_motion(rng: Generator, position: np.ndarray, radius: float, camer
     return Motion(matrix, tuple(wave.scaled(keep) for wave in waves))
 
 
-def _speed(rng: Generator, median: float, limit: float) -> float:
+def draw_speed(rng: Generator, median: float, limit: float) -> float:
+    """Pixels, at most `limit`; median: over the limit."""
     return limit * min(1.0, median * math.exp(SPREAD * rng.standard_normal()))
 
 

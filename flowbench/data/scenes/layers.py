@@ -9,10 +9,14 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from flowbench.data.scenes import half_planes
 from flowbench.data.scenes.motion import Motion, transform
 
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in pixels."""
+
+EVERYWHERE: Box = (-1e9, -1e9, 1e9, 1e9)
+NOWHERE: Box = (1e9, 1e9, -1e9, -1e9)
 
 Window = tuple[slice, slice]
 """Rows and columns of an image."""
@@ -26,13 +30,15 @@ class Layer:
 
     texture: (h, w, 3) uint8 RGB; beyond its border it continues mirrored. mask: (h, w) uint8, 255 where the surface is,
     bilinear between its pixels; None for a surface without end. canvas: (3, 3) affine map from frame 1 to canvas
-    pixels.
+    pixels. edges: of a surface without end, (N, 3) lines (a, b, c): it is where a x + b y + c > 0 for all of them, in
+    canvas pixels, with a and b of length one.
     """
 
     texture: np.ndarray
     mask: np.ndarray | None
     canvas: np.ndarray
     motion: Motion
+    edges: np.ndarray | None = None
 
     def locate(self, frame: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Canvas coordinates of points of a frame (1 or 2)."""
@@ -45,22 +51,31 @@ class Layer:
     def picture(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
         """(..., 4) uint8 colours and coverage at canvas coordinates; without meaning where nothing is covered."""
         border = cv2.BORDER_REFLECT_101 if self.mask is None else cv2.BORDER_CONSTANT
-        return cv2.remap(self._painted, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=border)
+        picture = cv2.remap(self._painted, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=border)
+        if self.edges is not None:
+            cv2.insertChannel(self.coverage(canvas_x, canvas_y), picture, 3)
+        return picture
 
     def coverage(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
-        """uint8 coverage at canvas coordinates; 0 beyond the canvas."""
+        """uint8 coverage at canvas coordinates; 0 beyond the canvas of a mask."""
+        if self.edges is not None:
+            return half_planes.coverage(self.edges, canvas_x, canvas_y)
         return cv2.remap(self.mask, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
     def window(self, frame: int, size: tuple[int, int]) -> Window | None:
         """The part of an image of `size` (height, width) that can show this layer, or None."""
-        height, width = size
-        if self.mask is None:
-            return slice(0, height), slice(0, width)
-        return clipped(self.bounds(frame), size)
+        return clipped(self.bounds(frame, size), size)
 
-    def bounds(self, frame: int) -> Box:
-        """A box in a frame outside of which the layer, which must have a mask, covers nothing."""
-        return self._bounds[frame - 1]
+    def bounds(self, frame: int, size: tuple[int, int]) -> Box:
+        """A box in a frame outside of which the layer covers nothing of an image of `size` (height, width)."""
+        if self.mask is not None:
+            return self._bounds[frame - 1]
+        if self.edges is None:
+            return EVERYWHERE
+        # A homography takes lines to lines, and keeps their sides.
+        edges = half_planes.widened(self.edges) @ (self.canvas if frame == 1 else self._canvas_from_frame2)
+        found = half_planes.box(edges, size)
+        return NOWHERE if found is None else (found[0] - 1, found[1] - 1, found[2] + 1, found[3] + 1)
 
     @cached_property
     def _painted(self) -> np.ndarray:

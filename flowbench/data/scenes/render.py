@@ -83,7 +83,7 @@ def _covered(
     covered = np.zeros(owner.shape, bool)
     leftmost, upmost, rightmost, downmost = steps
     for index, layer in enumerate(scene[1:], start=1):
-        left, top, right, bottom = layer.bounds(number)
+        left, top, right, bottom = layer.bounds(number, owner.shape)
         # Only from here can a point have come into the box.
         window = clipped((left - rightmost, top - downmost, right - leftmost, bottom - upmost), owner.shape)
         if window is None:

@@ -19,7 +19,8 @@ class Shares:
 
     photographs: of surfaces, where there are photographs. plain: of surfaces, in one colour or a slow gradient; the
     rest of the surfaces have procedural textures. cutouts: of things, where there are cut-outs. thin: of things, such
-    as wires; the rest of the things have drawn outlines.
+    as wires; the rest of the things have drawn outlines. parallax: of backgrounds, with several planes before one camera;
+    the rest are one plane.
 
     Raises FlowBenchError for a share outside of [0, 1] and for shares of one whole that sum to more than 1.
     """
@@ -28,6 +29,7 @@ class Shares:
     plain: float = 0.0
     cutouts: float = 0.5
     thin: float = 0.0
+    parallax: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):

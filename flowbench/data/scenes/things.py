@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
+from flowbench.data.scenes.backgrounds import Carrier
 from flowbench.data.scenes.cutouts import draw_cutout, recoloured
 from flowbench.data.scenes.draws import direction
 from flowbench.data.scenes.kinematics import draw_layer_motion
@@ -31,9 +32,6 @@ LEANING = 0.2
 # Wires reach further than balls: the radius of thin things over that of others.
 REACH_OF_THIN = 2.0
 PLAIN_THIN_SHARE = 0.6
-
-Carrier = Callable[[np.ndarray], Motion]
-"""The motion of the background at an (x, y) position, with which things move."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,87 @@
+"""Which pictures scenes can be made of: photographs and cut-outs, but no drawings, maps of normals or near copies."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import cv2
+import numpy as np
+
+# Pictures are judged at this length of the shorter side.
+JUDGED_SIDE = 256
+SMALLEST_PHOTOGRAPH = 256
+SMALLEST_CUTOUT = 128
+OPAQUE = 127
+# Of a photograph's pixels; of a cut-out's.
+LEAST_OPAQUE = 0.98
+CUTOUT_AREA = (0.05, 0.92)
+# Drawings have few colours, counted in steps of 16, and many neighbours of the very same grey.
+FEWEST_COLOURS = 100
+MOST_FLAT = 0.55
+MOST_FLAT_CUTOUT = 0.62
+# The mean step of grey from pixel to pixel: below, there is hardly a texture.
+LEAST_STEP = 2.2
+# White margins of figures, and the black ones between the parts of a map.
+MOST_WHITE = 0.25
+MOST_BLACK = 0.35
+# Of the 256 comparisons in a picture's sketch, how many differ at least between two pictures.
+LEAST_DIFFERENCE = 24
+
+
+class Kind(Enum):
+    """What a picture is good for."""
+
+    PHOTOGRAPH = "photographs"
+    CUTOUT = "cutouts"
+
+
+def kind_of(picture: np.ndarray) -> Kind | None:
+    """Of an (h, w, 3 or 4) uint8 RGB or RGBA picture; None for one that is of no use."""
+    opaque = picture[..., 3] > OPAQUE if picture.shape[2] == 4 else np.ones(picture.shape[:2], bool)
+    if opaque.mean() >= LEAST_OPAQUE:
+        return Kind.PHOTOGRAPH if _is_photograph(picture[..., :3]) else None
+    smallest, largest = CUTOUT_AREA
+    is_cutout = min(picture.shape[:2]) >= SMALLEST_CUTOUT and smallest < opaque.mean() < largest
+    return Kind.CUTOUT if is_cutout and _flat_share(picture[..., :3], opaque) <= MOST_FLAT_CUTOUT else None
+
+
+def sketch(picture: np.ndarray) -> np.ndarray:
+    """256 bools, nearly the same for pictures that look the same: where grey grows from left to right."""
+    grey = cv2.cvtColor(picture[..., :3], cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (17, 16), interpolation=cv2.INTER_AREA).astype(int)
+    return (np.diff(small, axis=1) > 0).ravel()
+
+
+def looks_like(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two sketches are of near copies."""
+    return int((one != other).sum()) < LEAST_DIFFERENCE
+
+
+def _is_photograph(picture: np.ndarray) -> bool:
+    if min(picture.shape[:2]) < SMALLEST_PHOTOGRAPH:
+        return False
+    scale = JUDGED_SIDE / min(picture.shape[:2])
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    colours = len(np.unique((small // 16).reshape(-1, 3), axis=0))
+    steps = np.abs(np.diff(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(int), axis=1))
+    has_margins = np.mean(small.min(2) > 245) > MOST_WHITE or np.mean(small.max(2) < 8) > MOST_BLACK
+    everywhere = np.ones(small.shape[:2], bool)
+    return bool(
+        colours >= FEWEST_COLOURS
+        and steps.mean() >= LEAST_STEP
+        and _flat_share(small, everywhere) <= MOST_FLAT
+        and not has_margins
+        and not _shows_normals(small)
+    )
+
+
+def _flat_share(picture: np.ndarray, where: np.ndarray) -> float:
+    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(int)
+    counted = where[:, 1:] & where[:, :-1]
+    return float(np.mean(np.diff(grey, axis=1)[counted] == 0))
+
+
+def _shows_normals(picture: np.ndarray) -> bool:
+    """Directions of a surface, painted as colours: blue is towards the viewer."""
+    red, green, blue = picture.reshape(-1, 3).mean(0)
+    return blue > 175 and abs(green - 128) < 35 and abs(red - 128) < 35
