@@ -5,12 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from support.hydra import GROUPS, composed
 
-from flowbench.configs import config_folder
 from flowbench.engine.composed_groups import chosen_data
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text()
@@ -19,10 +16,7 @@ COMMANDS = [shlex.split(command) for command in re.findall(r"`python ([^`]+)`", 
 
 @pytest.fixture(scope="module")
 def configs() -> list[tuple[list[str], DictConfig]]:
-    composed("train")
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return [(words, compose(program.removesuffix(".py"), words)) for program, *words in COMMANDS]
+    return [(words, composed(program.removesuffix(".py"), *words)) for program, *words in COMMANDS]
 
 
 def value_of(words: list[str], key: str) -> str | None:
