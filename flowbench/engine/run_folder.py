@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -74,12 +75,13 @@ def _version(name: str) -> str | None:
 def _git_state() -> dict[str, Any] | None:
     root = Path(__file__).resolve().parent
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
+        commit = _git(root, "rev-parse", "HEAD").strip()
+        # Both names of a renamed file; names end in NUL, since they may hold anything else.
+        changed = _git(root, "-c", "diff.relative=false", "diff", "HEAD", "--name-only", "-z", "--no-renames")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"commit": commit, "changed_files": [line[3:] for line in changed]}
+    return {"commit": commit, "changed_files": changed.split("\0")[:-1]}
 
 
 def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+    return os.fsdecode(subprocess.run(["git", *words], cwd=root, check=True, capture_output=True).stdout)
