@@ -39,5 +39,6 @@ def _state() -> dict[str, set[str]]:
         },
         "working folder": {os.getcwd()},
         "arguments": {str(sys.argv)},
-        "warning filters": {str(each) for each in warnings.filters},
+        # Libraries add filters for warnings of their own when they are first imported.
+        "warning filters": {str(each) for each in warnings.filters if each[2].__module__ == "builtins"},
     }
