@@ -1,5 +1,7 @@
 """Every model on a graphics card: the CPU's estimates, training in half precision, and what only some of them can do."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -79,7 +81,7 @@ def test_a_warm_start_is_the_cpus(name, device):
 
     def flows(model):
         warm = WarmStart(model)
-        outputs = [warm.estimate(*pair, "scene/1") for pair in zip(frames, frames[1:])]
+        outputs = [warm.estimate(*pair, "scene/1") for pair in pairwise(frames)]
         assert [output.stats["warm"].item() for output in outputs] == [0, 1]
         return [output.flow for output in outputs]
 
@@ -111,8 +113,7 @@ def test_a_model_with_correlation_on_demand_estimates_the_same(name, device):
     assert difference(*flows) < 1e-3
 
 
-@pytest.mark.parametrize("rule", ["element", "pixel"])
-@pytest.mark.parametrize("execution", ["dense", "sparse"])
+@pytest.mark.parametrize(("rule", "execution"), [("element", "dense"), ("pixel", "dense"), ("pixel", "sparse")])
 def test_the_delta_rule_at_threshold_zero_is_the_dense_solve(rule, execution, device):
     words = (f"delta.rule={rule}", f"delta.execution={execution}", f"deq.eval_steps={STEPS}")
     model = changed_model("deltadeq_tiny", *words).to(device)

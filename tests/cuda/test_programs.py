@@ -11,7 +11,6 @@ from support.runs import ROOT, rows, run, run_here, start
 from flowbench.engine.benchmark import benchmark
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.predict import predict
-from flowbench.engine.train import train
 from flowbench.io import read_flow
 
 FRAMES = ROOT / "assets" / "sintel"

@@ -32,7 +32,7 @@ def claimed_card() -> Iterator[None]:
 
     What a card computes differently is not seen here: its own kernels, and autocasting, which is the CPU's.
     """
-    memory = mock.patch("torch.cuda.get_device_properties", lambda device: SimpleNamespace(total_memory=2**36))
+    memory = mock.patch("torch.cuda.get_device_properties", return_value=SimpleNamespace(total_memory=2**36))
     autocast = mock.patch("torch.autocast", lambda device_type, **options: _AUTOCAST("cpu", **options))
     with memory, autocast, _Places():
         yield
