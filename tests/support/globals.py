@@ -12,6 +12,9 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+# pytest tells the test that runs, and PyTorch's compiler where it keeps what it compiled.
+_SET_BY_LIBRARIES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_", "TRITON_")
+
 
 @contextmanager
 def left_as_found() -> Iterator[None]:
@@ -25,7 +28,7 @@ def left_as_found() -> Iterator[None]:
 
 def _state() -> dict[str, set[str]]:
     """Each global as a set of texts, so that two states may be compared and their difference be told."""
-    environment = {f"{name}={value}" for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    environment = {f"{name}={value}" for name, value in os.environ.items() if not name.startswith(_SET_BY_LIBRARIES)}
     return {
         "Hydra": {f"running: {GlobalHydra().is_initialized()}", f"config: {HydraConfig.initialized()}"},
         "environment": environment,
