@@ -1,4 +1,4 @@
-"""Every family on a graphics card that is only claimed: nothing that it computes with may be left on the CPU.
+"""Every architecture on a graphics card that is only claimed: nothing that it computes with may be left on the CPU.
 
 tests/cuda holds what needs a real one.
 """
@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.batches import shifted_noise
 from support.claimed_card import claimed_card
-from support.models import short_model
+from support.models import ARCHITECTURES, short_model
 
 from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model
@@ -15,8 +15,6 @@ from flowbench.engine.pairs import PairPredictor
 from flowbench.metrics import sample_sums
 from flowbench.structures import FlowBatch
 
-# One of each family: their sizes differ in numbers of channels alone.
-MODELS = ("raft", "raft_small", "deqflow_tiny", "deltadeq_tiny", "fastflownet", "lightflow_05")
 STEPS = ("network.deq.solver.max_steps=2", "network.deq.eval_steps=2", "network.deq.corrections.count=1")
 
 
@@ -46,8 +44,8 @@ def trained_and_tested(model, card):
         assert warm(sample.image1[None], sample.image2[None]).shape == (1, side, side, 2)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_family(name, card):
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture(name, card):
     trained_and_tested(short_model(name), card)
 
 
