@@ -166,9 +166,14 @@ class FlowModel(pl.LightningModule):
         super().train(mode)
         if self.optimisation is not None and self.optimisation.freeze_batch_norm:
             for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                # Lightning's sync_batchnorm puts the second in the place of the first.
+                if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                     module.eval()
         return self
+
+    def on_train_start(self) -> None:
+        # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
+        self.train()
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
