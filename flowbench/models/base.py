@@ -16,10 +16,10 @@ from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.sequences import WarmStart
+from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
-Objective = Callable[[FlowOutput, FlowBatch], Tensor]
 Picture = Tensor | np.ndarray
 
 
@@ -183,8 +183,9 @@ class FlowModel(pl.LightningModule):
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
         self._check_size(batch)
         output = self.network(batch.image1, batch.image2)
-        self.log_training(output, batch)
-        loss = self.objective(output, batch)
+        terms = self.objective.terms(output, batch)
+        self.log_training(output, batch, terms)
+        loss = self.objective.weighted(terms)
         if output.regularisation is not None:
             loss = loss + output.regularisation
         if not torch.isfinite(loss):
@@ -198,8 +199,8 @@ class FlowModel(pl.LightningModule):
             self.log("train/epe", error.mean(), prog_bar=True, batch_size=len(batch))
         return loss
 
-    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        """Logs what a family has to tell of a training step besides the loss and the error."""
+    def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
+        """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
 
     def estimate_settings(self) -> dict[str, Any]:
         """What else decides an estimate of this family, for the settings of an evaluation."""

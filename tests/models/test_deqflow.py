@@ -64,7 +64,7 @@ def spoil_second_pair(model) -> None:
 
 
 def logged(model, output, batch):
-    model.log_training(output, batch)
+    model.log_training(output, batch, model.objective.terms(output, batch))
     return {name: float(torch.as_tensor(value).detach()) for name, value in model.logged.items()}
 
 
