@@ -148,11 +148,18 @@ class FlowModel(pl.LightningModule):
         was_training = self.training
         self.eval()
         try:
-            output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
+            output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
         finally:
             self.train(was_training)
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
+
+    def fitted(self, image1: Tensor, image2: Tensor) -> list[Tensor]:
+        """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
+
+        In this order, because a mean over the pictures is another one once they are resized.
+        """
+        return [self.fitting.fit(image) for image in self.network.normalise(image1, image2)]
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())

@@ -63,7 +63,7 @@ class DEQFlowModel(FlowModel):
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(self.fitting.fit(image1), self.fitting.fit(image2))
+                refine, start = self.network.problem(*self.fitted(image1, image2), normalised=True)
                 solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
         finally:
             self.train(was_training)

@@ -56,8 +56,8 @@ class Spoilt:
 def spoil_second_pair(model) -> None:
     problem = model.network.problem
 
-    def spoilt(*images):
-        refine, start = problem(*images)
+    def spoilt(*images, **options):
+        refine, start = problem(*images, **options)
         return Spoilt(refine, torch.tensor([False, True])), start
 
     model.network.problem = spoilt
