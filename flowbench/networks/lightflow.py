@@ -73,8 +73,8 @@ class LightFlow(nn.Module):
             image1, image2 = self.normalise(image1, image2)
         self._check_batch(image1)
         x = torch.cat([image1, image2], dim=1)
-        # Training computes batch norm's statistics, which on a CPU are rounded more in channels-last memory: 3% of the gradients
-        # of the published weights.
+        # Where batch norm computes its statistics, a CPU rounds more in channels-last memory: the gradients of the published
+        # weights are then 3% off.
         layout = torch.contiguous_format if self.training else torch.channels_last
         decoded = self._decoded(x.contiguous(memory_format=layout))
         with full_precision(image1.device):
