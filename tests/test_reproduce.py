@@ -59,3 +59,18 @@ def test_the_steps_of_a_stage_are_those_of_its_recipe(configs):
     assert steps["model=raft_h", "data=chairs"] == steps["model=raft_h", "data=things"] == 120_000
     assert steps["model=fastflownet", "data=chairs"] == 1_200_000
     assert steps["model=lightflow_05", "data=chairs"] == 403 * 174
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        "1.46, 2.85; 5.29, 16.24 | 5,800 MB",
+        "1.41, 2.76; 4.44, 14.81 | 6,300 MB",
+        "16-mixed` | | 4,200 MB",
+        "clean `epe` | 4.89",
+        "`fl_all` | 11.22",
+        "3.45, on a random 3% of Chairs",
+    ],
+)
+def test_published_figures_stand_in_their_rows(published):
+    assert any(published in line for line in PAGE.splitlines() if line.startswith("|"))
