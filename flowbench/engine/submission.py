@@ -36,8 +36,9 @@ class Server:
 
 
 def _sintel_file(pair: PairPaths) -> str:
+    # frame0001.flo for the picture frame_0001.png.
     _, pass_name, scene, frame = pair.key.split("/")
-    return f"{pass_name}/{scene}/{frame}.flo"
+    return f"{pass_name}/{scene}/{frame.replace('_', '')}.flo"
 
 
 def _kitti_file(pair: PairPaths) -> str:

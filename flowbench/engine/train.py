@@ -63,6 +63,7 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
         log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
         for name, tree in data.trees().items():
             log.info("%s has the %s tree", name, tree)
+        log.info("%s", _recipe(config))
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)
@@ -76,6 +77,17 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
         _finish(loggers)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     return TrainingResult(folder, folder / BEST, figures)
+
+
+def _recipe(config: DictConfig) -> str:
+    """Whose settings the run trains with, in one line."""
+    chosen = HydraConfig.get().runtime.choices
+    names = [f"{group} {chosen[group]}" for group in ("schedule", "experiment") if chosen.get(group)]
+    if config.source:
+        names.insert(0, f"recipe {chosen['recipe']}: {config.source}")
+    else:
+        names.insert(0, f"no paper gives a recipe for {config.model.name} on {config.data.name}")
+    return "; ".join(names)
 
 
 def _check(schedule: DictConfig) -> None:

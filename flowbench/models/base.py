@@ -16,10 +16,10 @@ from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.sequences import WarmStart
+from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
-Objective = Callable[[FlowOutput, FlowBatch], Tensor]
 Picture = Tensor | np.ndarray
 
 
@@ -148,11 +148,18 @@ class FlowModel(pl.LightningModule):
         was_training = self.training
         self.eval()
         try:
-            output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
+            output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
         finally:
             self.train(was_training)
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
+
+    def fitted(self, image1: Tensor, image2: Tensor) -> list[Tensor]:
+        """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
+
+        In this order, because a mean over the pictures is another one once they are resized.
+        """
+        return [self.fitting.fit(image) for image in self.network.normalise(image1, image2)]
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
@@ -166,9 +173,14 @@ class FlowModel(pl.LightningModule):
         super().train(mode)
         if self.optimisation is not None and self.optimisation.freeze_batch_norm:
             for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                # Lightning's sync_batchnorm puts the second in the place of the first.
+                if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                     module.eval()
         return self
+
+    def on_train_start(self) -> None:
+        # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
+        self.train()
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
@@ -178,8 +190,9 @@ class FlowModel(pl.LightningModule):
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
         self._check_size(batch)
         output = self.network(batch.image1, batch.image2)
-        self.log_training(output, batch)
-        loss = self.objective(output, batch)
+        terms = self.objective.terms(output, batch)
+        self.log_training(output, batch, terms)
+        loss = self.objective.weighted(terms)
         if output.regularisation is not None:
             loss = loss + output.regularisation
         if not torch.isfinite(loss):
@@ -193,8 +206,8 @@ class FlowModel(pl.LightningModule):
             self.log("train/epe", error.mean(), prog_bar=True, batch_size=len(batch))
         return loss
 
-    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        """Logs what a family has to tell of a training step besides the loss and the error."""
+    def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
+        """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
 
     def estimate_settings(self) -> dict[str, Any]:
         """What else decides an estimate of this family, for the settings of an evaluation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ class DEQFlowModel(FlowModel):
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(self.fitting.fit(image1), self.fitting.fit(image2))
+                refine, start = self.network.problem(*self.fitted(image1, image2), normalised=True)
                 solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
         finally:
             self.train(was_training)
@@ -71,9 +71,8 @@ class DEQFlowModel(FlowModel):
             yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
 
     @torch.no_grad()
-    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        terms = getattr(self.objective, "terms", None)
-        for number, term in enumerate(terms(output, batch) if terms else [], start=1):
+    def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
+        for number, term in enumerate(terms, start=1):
             self.log(f"train/loss_{number}", term, batch_size=len(batch))
         for name in ("steps", "abs_residual", "rel_residual"):
             self.log(f"train/{name}", output.stats[name].float().mean(), batch_size=len(batch))
