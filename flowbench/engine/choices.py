@@ -67,7 +67,7 @@ def _chosen(words: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for word in words:
         if word.startswith(("-", "~")) or "=" not in word:
             continue
-        parsed = OverridesParser.create().parse_override(word)
+        (parsed,) = OverridesParser.create().parse_overrides([word])
         for value in _each(parsed.value()):
             yield parsed.key_or_group, value
 

@@ -27,7 +27,7 @@ _NAMES = (
     ("gradient_clip", "clip grad_clip clip_grad gradient_clip_val max_grad_norm"),
     ("val_interval", "val_freq val_every eval_every val_check_interval"),
     ("precision", "amp fp16 bf16 half mixed_precision dtype"),
-    ("input", "source path video image images frames file files clip"),
+    ("input", "source path video video_path image image_path input_path images frames file files clip"),
     ("output", "out out_dir outdir output_dir save_dir output_path"),
     ("hydra.run.dir", "output out out_dir outdir output_dir save_dir log_dir run_dir"),
     ("data", "dataset datasets"),

@@ -56,7 +56,7 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     data = training_data(config)
     model.settings |= remembered_data(config)
     follow_protocol(model, data.protocol)
-    if config.init and not resuming:
+    if not resuming and config.init:
         start_from(model, config.init)
     if is_first_process() and not resuming:
         record(folder, config, data.counts(), data.trees())

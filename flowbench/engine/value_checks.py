@@ -261,4 +261,4 @@ def _check_devices(trainer: Mapping[str, Any]) -> None:
 
 
 def _is_there(name: str) -> bool:
-    return AcceleratorRegistry.get(name).is_available()
+    return AcceleratorRegistry[name]["accelerator"].is_available()
