@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -27,7 +28,8 @@ WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--confi
 WITH_VALUE |= {"--experimental-rerun"}
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
-# Settings of the programs that name files. Their sign says nothing: ckpt= and +ckpt= are the same.
+# Settings on a program's top level that name files, where they are no switches. Their sign says nothing: ckpt= and +ckpt=
+# are the same.
 _NAMES = ("ckpt", "init", "input", "output", "pair", "resume", "submission")
 # Those that may be a list of names.
 _LISTS = ("input", "pair")
@@ -56,11 +58,12 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     Raises FlowBenchError for an option that does not exist, a word that is no setting, and an empty file name.
     """
     options, words = _parted(arguments)
-    own = _own_keys(config)
+    own = _own_settings(config)
+    names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
     given = [word for word in words if _is_setting(word, own)]
     sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
     strays = [word for word in words if not _is_setting(word, own)]
-    settings = [_read(word, sweep=sweep) for word in given]
+    settings = [_read(word, names, sweep=sweep) for word in given]
     if strays:
         settings.append(_positional(strays, positional, given, own))
     return [*options, *settings, *_resumed_folder(settings)]
@@ -107,14 +110,14 @@ def _refuse_option(word: str, following: str) -> None:
     raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
 
 
-def _own_keys(config: str) -> set[str]:
-    """The settings and groups on the top level of conf/<config>.yaml."""
-    file = OmegaConf.load(config_folder() / f"{config}.yaml")
-    groups = [name.split()[-1] for entry in file.defaults if not isinstance(entry, str) for name in entry]
-    return {*groups, *map(str, file)}
+def _own_settings(config: str) -> dict[str, Any]:
+    """The settings on the top level of conf/<config>.yaml, and its groups."""
+    file = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))
+    groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
+    return dict.fromkeys(groups) | file
 
 
-def _is_setting(word: str, own: set[str]) -> bool:
+def _is_setting(word: str, own: Collection[str]) -> bool:
     """Whether the word changes a setting. The name of a file that is there may look like one: a=1.png, ~old.mp4."""
     found = _SETTING.fullmatch(word) or _DELETION.fullmatch(word)
     if not found:
@@ -122,7 +125,7 @@ def _is_setting(word: str, own: set[str]) -> bool:
     return re.split(r"[./@]", found["key"])[0] in own or not os.path.exists(word)
 
 
-def _positional(strays: list[str], key: str | None, given: list[str], own: set[str]) -> str:
+def _positional(strays: list[str], key: str | None, given: list[str], own: Collection[str]) -> str:
     if key is None:
         raise FlowBenchError(_no_setting(strays[0], own))
     others = [word for word in given if word.lstrip("+").startswith(f"{key}=")]
@@ -135,18 +138,18 @@ def _positional(strays: list[str], key: str | None, given: list[str], own: set[s
     return f"{key}=[{','.join(map(_as_text, strays))}]"
 
 
-def _no_setting(word: str, own: set[str]) -> str:
+def _no_setting(word: str, own: Collection[str]) -> str:
     meant = next((name for name in ("ckpt", "init") if name in own and word.endswith(_CHECKPOINTS)), None)
     hint = f"did you mean {meant}={word}?" if meant else "write <name>=<value>; --help lists the names."
     return f"'{word}' is no setting: {hint}"
 
 
-def _read(word: str, *, sweep: bool) -> str:
+def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
     found = _SETTING.fullmatch(word)
     if not found:
         return word
     sign, key, value = found["sign"], found["key"], found["value"]
-    if key in _NAMES:
+    if key in names:
         sign = ""
     elif not _holds_text(key):
         return word
@@ -156,8 +159,8 @@ def _read(word: str, *, sweep: bool) -> str:
 
 
 def _holds_text(key: str) -> bool:
-    first, *_, last = [*key.split("."), ""] if "." not in key else key.split(".")
-    return first == "roots" or last in _TEXT
+    first, _, rest = key.partition(".")
+    return bool(rest) and (first == "roots" or rest.rpartition(".")[2] in _TEXT)
 
 
 def _values(key: str, value: str) -> str:
@@ -175,7 +178,7 @@ def _value(key: str, value: str) -> str:
             return value
         if key in _LISTS and value.startswith("[") and value.endswith("]"):
             return f"[{','.join(_value('', item) for item in _items(value[1:-1]))}]"
-    if "${" in value and key not in _NAMES:
+    if "${" in value and "." in key:
         # Below hydra, roots and data, conf/ itself makes names of others.
         return value if _read_by_hydra(value) == value else QuotedString(value, Quote.single).with_quotes()
     return _as_text(value)

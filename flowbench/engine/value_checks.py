@@ -89,7 +89,6 @@ _RULES = {
     "contact_sheet:count": _COUNT,
     "contact_sheet:first": _FROM_ZERO,
     "contact_sheet:width": _COUNT,
-    "doctor:workers": _FROM_ZERO,
     "export:iterations": _COUNT_OR_NONE,
 }
 

@@ -208,7 +208,6 @@ def test_a_gpu_that_is_not_there(tmp_path, monkeypatch):
             ["ckpt=x", "+data.counts.test=x"],
             "data.counts.test=x: a whole number above zero is needed.",
         ),
-        (doctor, "doctor", ["data=sintel", "workers=x"], "workers=x: a whole number from 0 up is needed."),
     ],
 )
 def test_values_of_a_wrong_kind_in_other_programs(tmp_path, task, config, words, told):
