@@ -33,9 +33,10 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _NAMES = ("ckpt", "init", "input", "output", "pair", "resume", "submission")
 # Those that may be a list of names.
 _LISTS = ("input", "pair")
-# Deeper settings that hold text, by the last part of their keys; so does everything below roots.
+# Deeper settings that hold text: by the last part of their keys, and by what they lie below.
 _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root", "save_dir", "second", "split_file"}
 _TEXT |= {"subdir", "textures"}
+_TEXT_BELOW = {"lists", "predict", "roots"}
 
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
 _DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
@@ -159,8 +160,8 @@ def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
 
 
 def _holds_text(key: str) -> bool:
-    first, _, rest = key.partition(".")
-    return bool(rest) and (first == "roots" or rest.rpartition(".")[2] in _TEXT)
+    *above, last = key.split(".")
+    return bool(above) and (last in _TEXT or not _TEXT_BELOW.isdisjoint(above))
 
 
 def _values(key: str, value: str) -> str:

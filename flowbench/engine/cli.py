@@ -6,7 +6,6 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -19,9 +18,8 @@ from flowbench.configs import config_folder
 from flowbench.engine.arguments import hydra_words
 from flowbench.engine.choices import check_choices
 from flowbench.engine.cpu_memory import keep_freed_memory
-from flowbench.engine.processes import is_first_process
 from flowbench.engine.quiet import quieten_lightning
-from flowbench.engine.refused_runs import given_folder_exists, remove_untouched
+from flowbench.engine.refused_runs import without_empty_folder
 from flowbench.engine.sentences import USER_ERRORS, sentence
 from flowbench.engine.value_checks import check_values
 
@@ -43,7 +41,7 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
         sys.argv[1:] = hydra_words(sys.argv[1:], config=config, positional=positional)
         check_choices(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
-            _in_a_sentence(task, config)
+            without_empty_folder(_in_a_sentence(task, config), sys.argv[1:])
         )()
     except USER_ERRORS as error:
         if _debugging():
@@ -56,17 +54,13 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
 
 def _in_a_sentence(task: Task, config_name: str) -> Task:
     """In a single run Hydra would print its own lines around an error; a sweep must go on to its next job."""
-    makes_its_folder = not given_folder_exists(sys.argv[1:])
 
     def run(config: DictConfig) -> Any:
         try:
             check_values(config, config_name)
             return task(config)
         except USER_ERRORS as error:
-            single = HydraConfig.get().mode == RunMode.RUN
-            if single and makes_its_folder and is_first_process():
-                remove_untouched(Path(HydraConfig.get().runtime.output_dir))
-            if _debugging() or not single:
+            if _debugging() or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             _fail(sentence(error, config=config_name, arguments=sys.argv[1:]))
 

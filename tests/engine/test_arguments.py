@@ -95,9 +95,10 @@ def test_what_is_in_hydras_grammar_already_stays(name):
 @given(NAMES)
 def test_roots_and_run_folders_take_any_name_but_for_references(name):
     assume(is_name(name) and "${" not in name)
-    words = [f"roots.sintel={name}", f"hydra.run.dir={name}", f"data.images={name}", f"data.val.flow={name}"]
+    keys = ("roots.sintel", "hydra.run.dir", "data.images", "data.val.flow", "data.lists.test")
+    words = [f"{key}={name}" for key in keys]
     config = values(hydra_words(words, config="train"))
-    assert {config.roots.sintel, config.hydra.run.dir, config.data.images, config.data.val.flow} == {name}
+    assert {OmegaConf.select(config, key) for key in keys} == {name}
 
 
 @settings(max_examples=40, deadline=None)
