@@ -63,12 +63,12 @@ class _Traced:
 
 @torch.inference_mode()
 def analyse(config: DictConfig) -> AnalysisResult:
-    """Solves one pair of `input` with +ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
+    """Solves one pair of `input` with ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
 
     Raises FlowBenchError for whatever the user can mend: settings, checkpoint, input, a solve that diverges.
     """
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
     tolerances, deltas = _tolerances(config), _deltas(config)
     deq = _equilibrium(config)
     model = load_model(config.ckpt, config.get("model"))[0].to(chosen_device(str(config.device)))

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.arguments import job_overrides
 from flowbench.engine.composed_groups import chosen_data, data_config
 from flowbench.engine.diagnosis import Diagnosis, SetDiagnosis
 from flowbench.engine.diagnosis_files import PROBLEMS, print_diagnosis, write_diagnosis
@@ -45,7 +46,7 @@ def doctor(config: DictConfig) -> Diagnosis:
 
 
 def _modules(config: DictConfig) -> list[FlowDataModule]:
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = job_overrides()
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]

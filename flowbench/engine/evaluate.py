@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.composed_groups import chosen_data, data_config
+from flowbench.engine.arguments import job_overrides
+from flowbench.engine.composed_groups import chosen_data, chosen_roots, data_config
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
 from flowbench.engine.models import load_model
 from flowbench.engine.processes import is_first_process, processes
@@ -39,13 +40,13 @@ class _Test:
 
 
 def evaluate(config: DictConfig) -> list[EvaluationResult]:
-    """Evaluates +ckpt=<ours or official> on each data set, in a folder each where there are several.
+    """Evaluates ckpt=<ours or official> on each data set, in a folder each where there are several.
 
     Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv or thresholds.csv where
     step limits or thresholds of the delta rule are compared; several get summary.csv, too.
     """
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     model.warm_start = config.warm_start
@@ -65,7 +66,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
 
 def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[FlowDataModule]:
     """The data that was asked for, one or a list, or else the data that the checkpoint was trained on."""
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = job_overrides()
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]
@@ -80,9 +81,8 @@ def evaluation_data(
         return build(chosen)
     if "data" not in settings:
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    roots = [word.lstrip("+") for word in overrides if word.lstrip("+").startswith("roots.")]
     remembered = OmegaConf.create({"data": dict(settings["data"]), "roots": dict(settings.get("roots", {}))})
-    whole = OmegaConf.merge(remembered, {"data": chosen or {}}, OmegaConf.from_dotlist(roots))
+    whole = OmegaConf.merge(remembered, {"data": chosen or {}}, {"roots": chosen_roots(overrides)})
     return build(whole.data, from_checkpoint=True)
 
 

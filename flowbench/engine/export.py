@@ -39,7 +39,7 @@ class ExportResult:
 
 
 def export(config: DictConfig) -> ExportResult:
-    """Writes the network of +ckpt=<ours or official> as <run folder>/<model>.<onnx or pt2>, compares the file with PyTorch,
+    """Writes the network of ckpt=<ours or official> as <run folder>/<model>.<onnx or pt2>, compares the file with PyTorch,
     and describes it in <model>.json.
 
     Raises FlowBenchError for whatever the user can mend, for a network that cannot be exported, and for a file whose flow
@@ -48,7 +48,7 @@ def export(config: DictConfig) -> ExportResult:
     if config.format not in FORMATS:
         raise FlowBenchError(f"Unknown format '{config.format}': choose one of {', '.join(FORMATS)}.")
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add ckpt=<file>.")
     if not isinstance(config.dynamic, bool):
         raise FlowBenchError(f"dynamic={config.dynamic}: choose true or false.")
     form = FORMATS[config.format]

@@ -56,7 +56,7 @@ class PredictionResult:
 
 
 def predict(config: DictConfig) -> PredictionResult:
-    """Predicts flow with +ckpt=<ours or official>, for input=<video | folder | pattern | [a.png,b.png]> or for data=<name>.
+    """Predicts flow with ckpt=<ours or official>, for input=<video | folder | pattern | [a.png,b.png]> or for data=<name>.
 
     Holds batch_size + 1 frames at a time, however long the input is. A data set is predicted as its protocol has it. Raises
     FlowBenchError for whatever the user can mend: settings, checkpoint, input.

@@ -41,7 +41,7 @@ def check_settings(config: DictConfig) -> None:
 
 def _check_source(config: DictConfig) -> None:
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add ckpt=<file>.")
     if config.input and config.get("data"):
         raise FlowBenchError(f"input={config.input} and data={config.data.get('name')} exclude each other: give one.")
     if not config.input and not config.get("data"):

@@ -20,6 +20,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from flowbench.engine.arguments import job_overrides, setting
 from flowbench.errors import FlowBenchError
 
 _RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -90,9 +91,9 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
 
 def _command() -> list[str]:
     hydra = HydraConfig.get()
-    own = [f"hydra.run.dir='{hydra.runtime.output_dir}'", "hydra.mode=RUN", "hydra.output_subdir=null"]
+    own = [setting("hydra.run.dir", hydra.runtime.output_dir), "hydra.mode=RUN", "hydra.output_subdir=null"]
     own.append("hydra.hydra_logging.root.level=WARNING")
-    overrides = [word for word in hydra.overrides.task if not word.startswith("hydra.")]
+    overrides = [word for word in job_overrides() if not word.startswith("hydra.")]
     return [sys.executable, sys.argv[0], *overrides, *own]
 
 

@@ -16,6 +16,7 @@ from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.arguments import job_overrides
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
 from flowbench.engine.models import build_model, start_from
@@ -41,10 +42,9 @@ def train(config: DictConfig) -> TrainingResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resuming = bool(config.resume)
     if resuming:
-        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task))
+        config = resumed_config(config.resume, job_overrides())
     elif is_first_process():
         refuse_used(folder)
-    _check(config.schedule)
     with processes(config.trainer):
         return _train(config, folder, resuming=resuming)
 
@@ -56,7 +56,7 @@ def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResul
     data = training_data(config)
     model.settings |= remembered_data(config)
     follow_protocol(model, data.protocol)
-    if config.init and not resuming:
+    if not resuming and config.init:
         start_from(model, config.init)
     if is_first_process() and not resuming:
         record(folder, config, data.counts(), data.trees())
@@ -88,12 +88,6 @@ def _recipe(config: DictConfig) -> str:
     else:
         names.insert(0, f"no paper gives a recipe for {config.model.name} on {config.data.name}")
     return "; ".join(names)
-
-
-def _check(schedule: DictConfig) -> None:
-    for name in ("steps", "batch_size", "val_interval"):
-        if type(schedule[name]) is not int or schedule[name] < 1:
-            raise FlowBenchError(f"schedule.{name}={schedule[name]}: a whole number above zero is needed.")
 
 
 def _steps_done(folder: Path, config: DictConfig) -> int:

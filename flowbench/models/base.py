@@ -183,8 +183,11 @@ class FlowModel(pl.LightningModule):
         self.train()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
-        scheduler = self.optimisation.lr_scheduler(optimizer)
+        try:
+            optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
+            scheduler = self.optimisation.lr_scheduler(optimizer)
+        except (TypeError, ValueError) as error:
+            raise FlowBenchError(f"schedule.optimisation cannot be used as it is: {error}.") from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
