@@ -111,6 +111,11 @@ class FlowDataModule(pl.LightningDataModule):
             raise FlowBenchError(f"Unknown split '{name}': choose {', '.join(splits)}.")
         for samples in splits[name].values():
             self._refuse_empty(samples, name)
+        if not splits[name] and name == "test" and self.val is not None:
+            raise FlowBenchError(
+                f"The data '{self.name}' has no test pairs, only validation pairs, which chose best.ckpt: measure on those "
+                "with split=val, or set data.test (of data=folder: data.test.images, data.test_share or data.lists.test)."
+            )
         if not splits[name]:
             self._refuse_empty(None, name)
         return splits[name]

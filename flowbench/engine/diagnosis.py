@@ -24,7 +24,8 @@ class SetDiagnosis:
         """Each once, however many pairs share the file."""
         if self.listing.error is not None:
             return [Problem("error", self.listing.root or self.listing.title, self.listing.error)]
-        return list(dict.fromkeys(problem for check in self.checks for problem in check.problems))
+        of_set = [Problem("warning", self.listing.root, each) for each in self.listing.left_out]
+        return of_set + list(dict.fromkeys(problem for check in self.checks for problem in check.problems))
 
     @cached_property
     def row(self) -> dict[str, Any]:
