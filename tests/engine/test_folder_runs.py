@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from support.runs import rows, run_here
 
+from flowbench.data.sample_trees import write_tree
 from flowbench.engine.doctor import doctor
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.train import train
-from flowbench.io import write_flow, write_image
+from flowbench.io import read_flow, write_flow, write_image
 
 SIZE = (80, 96)
 SHORT = (
@@ -78,3 +79,40 @@ def test_the_doctor_names_the_files_without_a_pair(gap, tmp_path):
         ("warning", f"there is no flow for {named['frames/frame_0005.png']}"),
         ("warning", f"there is no pair for {named['flow/frame_0003.flo']}, {named['flow/frame_0004.flo']}"),
     ]
+
+
+WRONG = {
+    "of the pair before": lambda truth: [truth[-1], *truth[:-1]],
+    "with u and v swapped": lambda truth: [flow[..., ::-1] for flow in truth],
+    "from the second image to the first": lambda truth: [-flow for flow in truth],
+}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Pairs of the built-in scenes, and their flow."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_tree("folder", folder, pairs=8, size=(64, 80))
+    return folder, [read_flow(file)[0] for file in sorted(folder.glob("flow/*/*.flo"))]
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_the_doctor_sees_that_flow_does_not_belong_to_the_images(scenes, tmp_path, wrong):
+    folder, truth = scenes
+    files = sorted(folder.glob("flow/*/*.flo"))
+    for file, flow in zip(files, wrong(truth), strict=True):
+        write_flow(tmp_path / file.relative_to(folder), np.ascontiguousarray(flow))
+    words = (f"data.images='{folder}/frames/*/*.png'", f"data.flow='{tmp_path}/flow/*/*.flo'")
+    ended = run_here(doctor, "doctor", "data=folder", *words, "workers=0", f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.code == 1
+    assert "image 2, warped by the flow, is no more like image 1 than as it is" in ended.told
+    assert "the flow of 1 of 1 data sets does not belong to the images" in ended.told
+
+
+def test_the_doctor_has_nothing_against_right_flow(scenes, tmp_path):
+    folder, _ = scenes
+    words = (f"data.images='{folder}/frames/*/*.png'", f"data.flow='{folder}/flow/*/*.flo'")
+    ended = run_here(doctor, "doctor", "data=folder", *words, "workers=0", f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.code == 0
+    assert not (tmp_path / "run/problems.csv").exists()
+    assert "after warping (median)" in ended.told
