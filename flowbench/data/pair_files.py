@@ -115,7 +115,8 @@ class PairFiles(Dataset, ABC):
 def read_pair(paths: PairPaths) -> FlowSample:
     """The pair with its truth; without truth the flow is zero and nowhere valid.
 
-    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture.
+    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture, and for a
+    truth that is known at no pixel: nothing can be learnt or measured there.
     """
     image1, image2 = read_image(paths.image1), read_image(paths.image2)
     size = image1.shape[:2]
@@ -125,6 +126,11 @@ def read_pair(paths: PairPaths) -> FlowSample:
     flow, valid = _read_truth(paths, paths.flow, size)
     if paths.invalid is not None:
         valid = valid & ~_read_mask(paths, paths.invalid, size)
+    if not valid.any():
+        raise FlowBenchError(
+            f"{paths.flow}: the flow of pair {paths.key} is known at no pixel. Write it again or take the pair out of "
+            "the data; tools/doctor.py lists all such files."
+        )
     return FlowSample(image1, image2, flow, valid, _occluded(paths, valid, size), paths.key)
 
 
