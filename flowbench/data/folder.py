@@ -20,6 +20,7 @@ def folder_data(
     second: str | None = None,
     flow: str | None = None,
     step: int = 1,
+    white: int | None = None,
     validation_share: float = 0.0,
     test_share: float = 0.0,
     lists: Mapping[str, str | None] | None = None,
@@ -34,7 +35,7 @@ def folder_data(
     pairs choose best.ckpt, and no pair that did is tested without being asked for.
 
     Args:
-        images, second, flow, step: as `Folder` has them; without flow, the pairs can be predicted only.
+        images, second, flow, step, white: as `Folder` has them; without flow, the pairs can be predicted only.
         validation_share, test_share, lists: as `FolderDivision` has them.
         val, test: images, second and flow of pictures apart.
         augmentations: of training samples, by whether their truth is "dense" or "sparse".
@@ -42,8 +43,9 @@ def folder_data(
 
     Raises FlowBenchError where there are no pictures at all, or settings exclude each other.
     """
-    own = {"images": images, "second": second, "flow": flow, "step": step}
-    val_apart, test_apart = _apart("val", val, step), _apart("test", test, step)
+    own = {"images": images, "second": second, "flow": flow, "step": step, "white": white}
+    shared = {"step": step, "white": white}
+    val_apart, test_apart = _apart("val", val, shared), _apart("test", test, shared)
     if images is None and val_apart is None and test_apart is None:
         raise FlowBenchError(
             "data=folder needs pictures: data.images='frames/*.png', and data.flow='flow/*.flo' where there is truth."
@@ -104,12 +106,12 @@ def _first(*sets: Folder | FolderPart | None) -> Folder | FolderPart | None:
     return next((each for each in sets if each is not None), None)
 
 
-def _apart(split: str, files: Mapping[str, str | None] | None, step: int) -> Folder | None:
+def _apart(split: str, files: Mapping[str, str | None] | None, shared: Mapping[str, Any]) -> Folder | None:
     if files is None or files.get("images") is None:
         return None
     if split == "val" and files.get("flow") is None:
         raise FlowBenchError("data.val.images has no flow to validate against: set data.val.flow.")
-    return Folder(**{"step": step} | dict(files))
+    return Folder(**dict(shared) | dict(files))
 
 
 def _train(

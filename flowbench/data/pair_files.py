@@ -26,7 +26,7 @@ class PairPaths:
     None where the truth is withheld. visible: a second flow file, valid where the point is visible in image2, too (KITTI's
     flow_noc). occluded, invalid: masks, as pictures or .npy, set where the point is not visible in image2, and where the
     truth means nothing. flow_step: the flow is taken at every flow_step-th row and column (2 for Spring, stored at twice
-    the size).
+    the size). white: the value of white in 16-bit images, as `read_image` has it.
     """
 
     key: str
@@ -37,6 +37,7 @@ class PairPaths:
     occluded: Path | None = None
     invalid: Path | None = None
     flow_step: int = 1
+    white: int | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -118,7 +119,7 @@ def read_pair(paths: PairPaths) -> FlowSample:
     Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture, and for a
     truth that is known at no pixel: nothing can be learnt or measured there.
     """
-    image1, image2 = read_image(paths.image1), read_image(paths.image2)
+    image1, image2 = (read_image(image, white=paths.white) for image in (paths.image1, paths.image2))
     size = image1.shape[:2]
     _check_size(paths, paths.image2, image2.shape[:2], size)
     if paths.flow is None:

@@ -34,6 +34,7 @@ class Folder(PairFiles):
         second: a pattern of second images, where these have names of their own ("img2/*.png"): they belong to the first
             images as flow files do, and numbers need not follow one another.
         step: how much higher the number of a second image is than that of the first.
+        white: the value of white in 16-bit images, as `read_image` has it.
 
     Listing raises FlowBenchError, with the names of both, where names and numbers do not tell what belongs together.
     """
@@ -42,7 +43,15 @@ class Folder(PairFiles):
     root_key = "data.images"
     tree = "    frames/0001.png, 0002.png, ..."
 
-    def __init__(self, images: str, *, flow: str | None = None, second: str | None = None, step: int = 1) -> None:
+    def __init__(
+        self,
+        images: str,
+        *,
+        flow: str | None = None,
+        second: str | None = None,
+        step: int = 1,
+        white: int | None = None,
+    ) -> None:
         super().__init__(_fixed_part(images))
         if type(step) is not int or step < 1:
             raise FlowBenchError(f"data.step={step}: a whole number above zero is needed.")
@@ -52,7 +61,9 @@ class Folder(PairFiles):
             raise FlowBenchError(
                 f"data.flow={flow}: the pattern must end in the suffix of flow files: {', '.join(FLOW_SUFFIXES)}."
             )
-        self.images, self.flow, self.second, self.step = images, flow, second, step
+        if white is not None and (type(white) is not int or white < 1):
+            raise FlowBenchError(f"data.white={white}: a whole number above zero is needed, or null.")
+        self.images, self.flow, self.second, self.step, self.white = images, flow, second, step, white
 
     @property
     def sparse(self) -> bool:
@@ -132,7 +143,13 @@ class Folder(PairFiles):
     def _pairs(self, firsts: list[MatchedFile], second_of: _Others, flow_of: _Others) -> list[PairPaths]:
         keys = self._keys([first.path for first in firsts])
         return [
-            PairPaths(key, first.path, second_of[first].path, flow_of[first].path if first in flow_of else None)
+            PairPaths(
+                key=key,
+                image1=first.path,
+                image2=second_of[first].path,
+                flow=flow_of[first].path if first in flow_of else None,
+                white=self.white,
+            )
             for key, first in zip(keys, firsts, strict=True)
         ]
 
