@@ -110,6 +110,22 @@ def test_a_folder_is_as_good_as_a_pattern():
     assert ends(Folder("my [best] frames")) == [("my [best] frames/1.png", "my [best] frames/2.png", None)]
 
 
+@pytest.mark.parametrize(
+    "pattern", ["videos/**/*.png", "./videos//*/left/*.png", "videos/**", "videos/?/[l]eft/[0-9][0-9].png"]
+)
+def test_every_kind_of_pattern_finds_the_pairs(pattern):
+    touch(*(f"videos/{name}/left/{frame}.png" for name in "ab" for frame in (10, 11)))
+    assert [pair[:2] for pair in ends(Folder(pattern))] == [
+        (f"videos/{name}/left/10.png", f"videos/{name}/left/11.png") for name in "ab"
+    ]
+
+
+def test_an_absolute_pattern_is_as_good_as_a_relative_one(tmp_path):
+    touch("frames/1.png", "frames/2.png", "flow/1.flo")
+    (pair,) = Folder(f"{tmp_path}/frames/*", flow=f"{tmp_path}/flow/*.flo").pairs
+    assert (pair.image2, pair.flow) == (tmp_path / "frames/2.png", tmp_path / "flow/1.flo")
+
+
 def test_each_folder_is_a_sequence_of_its_own():
     touch(*(f"videos/{name}/{frame}.png" for name in ("a", "b") for frame in (1, 2, 3)))
     touch(*(f"flow/{name}/{frame}.flo" for name in ("a", "b") for frame in (1, 2)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from flowbench.errors import FlowBenchError
 from flowbench.io.frames import is_pattern, natural_order
@@ -51,15 +50,17 @@ def matching(option: str, pattern: str, suffixes: Sequence[str]) -> list[Matched
     found = [name for name in glob.glob(whole, recursive=True) if Path(name).suffix.lower() in suffixes]
     if not found:
         raise FlowBenchError(f"{option}={pattern}: matches no file that ends in {', '.join(suffixes)}.")
-    *folders, _ = parts = whole.replace(os.sep, "/").split("/")
-    expression = re.compile("".join(map(_folder_expression, folders)) + _expression(parts[-1]))
+    # As paths, without "." and double separators, which glob keeps in some places and drops in others.
+    *folders, last = PurePath(whole).as_posix().split("/")
+    own = "(.*)" if last == "**" else _expression(last)
+    expression = re.compile("".join(map(_folder_expression, folders)) + own)
     in_folders = sum(len(_WILDCARDS.findall(part)) for part in folders)
     return sorted((_matched(name, expression, in_folders) for name in found), key=lambda file: natural_order(file.path))
 
 
 def _matched(name: str, expression: re.Pattern[str], in_folders: int) -> MatchedFile:
     path = Path(name)
-    words = expression.fullmatch(name.replace(os.sep, "/")).groups()
+    words = expression.fullmatch(path.as_posix()).groups()
     own = list(words[in_folders:])
     if own and name.endswith(own[-1]):
         own[-1] = own[-1].removesuffix(path.suffix)
