@@ -9,6 +9,7 @@ from support.models import short_model
 
 from flowbench.errors import FlowBenchError
 from flowbench.io import write_image
+from flowbench.structures import FlowBatch
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,12 @@ def test_what_could_be_misunderstood_is_refused(model, pair, form, message):
 def test_batches_of_two_lengths_are_refused(model, pair):
     with pytest.raises(FlowBenchError, match="1 first images, but 2 second ones"):
         model.estimate(pair[0], np.stack([pair[1], pair[1]]))
+
+
+def test_validation_does_not_wait_for_the_values_of_its_images(model, monkeypatch):
+    batch = FlowBatch.collate([shifted_noise(0)])
+    expected = model.estimate(batch.image1, batch.image2).flow
+    monkeypatch.setattr(torch.Tensor, "aminmax", None)
+    assert torch.equal(model.estimate_batch(batch.image1, batch.image2).flow, expected)
+    model.validation_step(batch, 0)
+    model.metrics.reset()
