@@ -93,7 +93,7 @@ class Folder(PairFiles):
         if not complete:
             raise FlowBenchError(f"data.images={self.images}: no pair is complete: {'; '.join(left_out)}.")
         for each in left_out:
-            log.warning("data.images=%s: %s; these are in no pair.", self.images, each)
+            log.warning("data.images=%s: %s.", self.images, each)
         return self._pairs(complete, second_of, flow_of), left_out
 
     def _together(self, images: list[MatchedFile], others: list[MatchedFile], option: str) -> _Others:
