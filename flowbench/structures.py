@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.images import unit_range
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class FlowBatch:
 
 
 def _images(images: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+    return unit_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous())
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ ORDER = [
     {"deq", "ops", "io"},
     {"configs", "schedules"},
     {"structures"},
+    {"images"},
     {"errors"},
 ]
 ROOMS = sorted(set().union(*ORDER))

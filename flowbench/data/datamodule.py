@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from flowbench.data.augmentation import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
-from flowbench.data.mixing import Part, TrainingSamples, readable_indices
+from flowbench.data.mixing import LenientSamples, Part, TrainingSamples, readable_indices
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch, Protocol
@@ -111,6 +111,11 @@ class FlowDataModule(pl.LightningDataModule):
             raise FlowBenchError(f"Unknown split '{name}': choose {', '.join(splits)}.")
         for samples in splits[name].values():
             self._refuse_empty(samples, name)
+        if not splits[name] and name == "test" and self.val is not None:
+            raise FlowBenchError(
+                f"The data '{self.name}' has no test pairs, only validation pairs, which chose best.ckpt: measure on those "
+                "with split=val, or set data.test (of data=folder: data.test.images, data.test_share or data.lists.test)."
+            )
         if not splits[name]:
             self._refuse_empty(None, name)
         return splits[name]
@@ -142,7 +147,8 @@ class FlowDataModule(pl.LightningDataModule):
         return self._loader(self.train, batch_sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
-        return self._evaluation_loader(self.val)
+        # A file may become unreadable after setup, too.
+        return self._evaluation_loader(LenientSamples(self.val) if self.on_error == "skip" else self.val)
 
     def test_dataloader(self) -> DataLoader:
         return self._evaluation_loader(self._tested)

@@ -1,4 +1,4 @@
-"""What is told of training pairs that could not be read and were passed over (data.on_error=skip)."""
+"""What is told of pairs that could not be read and were passed over (data.on_error=skip)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "skipped.txt"
 
 class SkippedPairs(Callback):
     """Writes what is wrong with each pair into the run's skipped.txt, and warns of it, once; logs train/skipped_pairs, how
-    often one was passed over so far, in the first process."""
+    often one was passed over so far, in the first process, and val/skipped_pairs, how many were in one validation."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -41,6 +41,15 @@ class SkippedPairs(Callback):
             pl_module.log("train/skipped_pairs", float(self._count), reduce_fx="max")
         for message in batch.skipped:
             self._tell(trainer, message)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, *_: Any
+    ) -> None:
+        if trainer.datamodule.on_error == "skip":
+            skipped = float(len(batch.skipped))
+            pl_module.log("val/skipped_pairs", skipped, reduce_fx="sum", sync_dist=True, batch_size=len(batch))
+        for message in batch.skipped:
+            self._tell(trainer, f"(validation) {message}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._count:

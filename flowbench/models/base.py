@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
+from flowbench.models.images import Picture, image_batch
 from flowbench.models.sequences import WarmStart
 from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
-Picture = Tensor | np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +132,28 @@ class FlowModel(pl.LightningModule):
         if self.updates_are_fixed:
             self.set_iterations(protocol.updates or self._own_updates)
 
-    @torch.no_grad()
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
-        """Flow between pictures of any size, in eval mode.
+        """Flow between images of any size, in eval mode, without gradients.
 
-        image1, image2: (B, 3, H, W) or (3, H, W) tensors, RGB in [0, 1], or uint8 arrays (H, W, 3) or (B, H, W, 3).
-        Returns flow (B, 2, H, W) pixels at the pictures' own size. reuse: that of the previous pair's FlowOutput.
+        Args:
+            image1, image2: one image or a batch of images of one size, as `image_batch` takes them: arrays (H, W, 3) or
+                (B, H, W, 3), tensors (3, H, W) or (B, 3, H, W), PIL images, or paths; grey and RGBA, too. uint8 means 0 to
+                255, uint16 0 to 65535, floating point 0 to 1.
+            reuse: that of the previous pair's FlowOutput.
+
+        Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
+        other shapes, and images that differ in size.
         """
-        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse)
+
+    @torch.no_grad()
+    def estimate_batch(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+        """`estimate` of images as FlowBatch holds them: (B, 3, H, W), RGB in [0, 1]. Nobody looks at their values, which
+        would wait for a GPU."""
+        parameter = next(self.parameters())
+        image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
         if image1.shape != image2.shape:
-            sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (image1, image2))
-            raise FlowBenchError(f"The two pictures differ in size ({sizes}): flow needs pictures of one size.")
+            raise FlowBenchError(_difference(image1, image2))
         height, width = image1.shape[-2:]
         was_training = self.training
         self.eval()
@@ -163,11 +173,7 @@ class FlowModel(pl.LightningModule):
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
-        if isinstance(image, np.ndarray):
-            image = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).to(parameter.device)
-            image = image.to(parameter.dtype) / 255
-        image = image if image.ndim == 4 else image.unsqueeze(0)
-        return image.to(device=parameter.device, dtype=parameter.dtype)
+        return image_batch(image, device=parameter.device, dtype=parameter.dtype)
 
     def train(self, mode: bool = True) -> FlowModel:
         super().train(mode)
@@ -230,7 +236,7 @@ class FlowModel(pl.LightningModule):
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
-        output = self.estimate(batch.image1, batch.image2)
+        output = self.estimate_batch(batch.image1, batch.image2)
         self.metrics.update(sample_sums(output.flow, batch))
 
     def on_validation_epoch_end(self) -> None:
@@ -257,7 +263,7 @@ class FlowModel(pl.LightningModule):
 
     def _estimate_tested(self, batch: FlowBatch) -> FlowOutput:
         if self._tested is None:
-            return self.estimate(batch.image1, batch.image2)
+            return self.estimate_batch(batch.image1, batch.image2)
         if len(batch) > 1:
             raise FlowBenchError(
                 f"warm_start=true starts each pair from the one before, but {len(batch)} pairs come at once: set "
@@ -270,3 +276,10 @@ class FlowModel(pl.LightningModule):
         self.metrics.reset()
         if self._tested is not None and not self._tested.warm_pairs:
             rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
+
+
+def _difference(image1: Tensor, image2: Tensor) -> str:
+    if image1.shape[-2:] == image2.shape[-2:]:
+        return f"{len(image1)} first images, but {len(image2)} second ones: each first image needs its second."
+    sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (image1, image2))
+    return f"The two images differ in size ({sizes}): flow needs images of one size."

@@ -13,7 +13,8 @@ from flowbench.checkpoints.official import deqflow_variant, from_deqflow
 from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel, Picture
+from flowbench.models.base import FlowModel
+from flowbench.models.images import Picture
 from flowbench.networks.deqflow import size_of
 from flowbench.structures import FlowBatch, FlowOutput
 

@@ -147,7 +147,7 @@ def test_no_more_frames_are_held_than_a_batch_needs(checkpoint, tmp_path, monkey
                 held.append(sum(reference() is not None for reference in made))
                 yield Frame(f"frame_{index}", image)
 
-    monkeypatch.setattr(predict_module, "open_frames", lambda paths: Source())
+    monkeypatch.setattr(predict_module, "open_frames", lambda paths, white: Source())
     result = run(checkpoint, "input=any", f"output={tmp_path}", "batch_size=2", "iterations=1")
     assert result.pairs == 7
     assert max(held) == 3
