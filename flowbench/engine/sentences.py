@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowbench.configs import config_folder
+from flowbench.engine.faults import fault
 from flowbench.errors import FlowBenchError
 
 USER_ERRORS = (FlowBenchError, HydraException, OmegaConfBaseException, OSError)
@@ -25,6 +26,11 @@ _UNKNOWN_NAME = re.compile(
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "provider=")
 
 
+def is_explained(error: BaseException) -> bool:
+    """Whether the user can mend it, so that a sentence takes the place of the traceback."""
+    return isinstance(error, USER_ERRORS) or fault(error) is not None
+
+
 def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     """What the error says, without the words of the libraries that carried it here.
 
@@ -33,6 +39,8 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours))
+    if told := fault(error, config=config):
+        return told
     refused = next((each for each in _chain(error) if isinstance(each, ValueError)), None)
     if isinstance(error, InstantiationException) and refused is not None:
         return str(refused)
