@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import signal
+import traceback
 from collections.abc import Iterator
 
 import torch
@@ -16,8 +17,8 @@ _SMALLER = {
     "predict": "use batch_size=1, precision=bf16, or smaller pictures",
 }
 _ON_DEMAND = "; RAFT and DEQ-Flow also take model.network.correlation=on_demand"
-_WORKER_KILLED = re.compile(r"DataLoader worker \(pid[^)]*\) is killed by signal: (?P<name>[^.]+)\.")
-_WORKER_GONE = re.compile(r"DataLoader worker \(pid[^)]*\) exited unexpectedly")
+_WORKER_KILLED = re.compile(r"DataLoader worker \(pid.*\) is killed by signal: (?P<name>[^.]+)\.")
+_WORKER_GONE = re.compile(r"DataLoader worker \(pid.*\) exited unexpectedly")
 _CPU_MEMORY = re.compile(r"can't allocate memory|std::bad_alloc|Insufficient memory|Unable to allocate", re.I)
 _SHARED_MEMORY = re.compile(
     r"unable to (write to file|mmap|allocate shared memory)|shared memory.*No space left", re.I | re.S
@@ -31,7 +32,8 @@ def fault(error: BaseException, *, config: str = "") -> str | None:
 
     config: the program, "train", "evaluate" or "predict", for the remedy in its own settings.
     """
-    return next((told for each in _chain(error) if (told := _told(each, config))), None)
+    # From the cause outwards: "exited unexpectedly" is raised on top of what says by which signal.
+    return next((told for each in reversed([*_chain(error)]) if (told := _told(each, config))), None)
 
 
 def killed(what: str, signum: int) -> str:
@@ -49,6 +51,8 @@ def _told(error: BaseException, config: str) -> str | None:
         return _out_of_memory("The machine's memory", text, config)
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return _too_many_files()
+    if isinstance(error, OSError | EOFError) and _between_processes(error):
+        return _worker_gone()
     return _told_by_text(text, config) if isinstance(error, RuntimeError) or type(error).__module__ == "cv2" else None
 
 
@@ -57,12 +61,25 @@ def _told_by_text(text: str, config: str) -> str | None:
     if found := _WORKER_KILLED.search(text):
         return _worker_killed(found["name"])
     if _WORKER_GONE.search(text):
-        return "A data-loading process ended without a word: lower data.workers; with data.workers=0 its error shows."
+        return _worker_gone()
     if _SHARED_MEMORY.search(text):
         return _shared_memory_full()
     if _OPEN_FILES.search(text):
         return _too_many_files()
     return _out_of_memory("The machine's memory", text, config) if _CPU_MEMORY.search(text) else None
+
+
+def _between_processes(error: BaseException) -> bool:
+    """Whether it arose in what processes of one program say to each other, rather than at a file."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == "multiprocessing.connection" for frame, _ in frames)
+
+
+def _worker_gone() -> str:
+    return (
+        "A data-loading process ended without a word, mostly for want of memory or of shared memory (/dev/shm): lower "
+        "data.workers, or give a container more (docker run --shm-size=8g); with data.workers=0 its error shows."
+    )
 
 
 def _worker_killed(described: str) -> str:
