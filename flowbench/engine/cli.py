@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
@@ -72,7 +73,7 @@ def _in_a_sentence(task: Task, failures: Failures) -> Task:
         try:
             return task(config)
         except Interrupted as end:
-            write_to_log_file(end.told)
+            write_to_log_file(end.told, level=logging.WARNING)
             raise
         except Exception as error:
             explained = is_explained(error)

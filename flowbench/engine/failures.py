@@ -43,10 +43,10 @@ class Failures:
             print(*(f"  {told}" for told in self._told), sep="\n", file=sys.stderr, flush=True)
 
 
-def write_to_log_file(text: str, *, error: BaseException | None = None) -> None:
+def write_to_log_file(text: str, *, level: int = logging.ERROR, error: BaseException | None = None) -> None:
     """Adds a line to the run's log file alone, for the terminal shows it by other means; with the traceback of `error`."""
     raised = (type(error), error, error.__traceback__) if error is not None else None
-    record = logging.LogRecord("flowbench", logging.ERROR, __file__, 0, text, None, raised)
+    record = logging.LogRecord("flowbench", level, __file__, 0, text, None, raised)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)

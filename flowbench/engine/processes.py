@@ -24,7 +24,7 @@ from flowbench.engine.faults import killed
 from flowbench.engine.interruption import SIGNALS, Interrupted
 from flowbench.errors import FlowBenchError
 
-_RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_RENDEZVOUS = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
 _STARTED_BY = "FLOWBENCH_STARTED_BY"
 # Lightning's strategies that start processes by multiprocessing.
@@ -96,6 +96,7 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
     if wanted < 2:
         return []
     os.environ |= {
+        "RANK": "0",
         "LOCAL_RANK": "0",
         "NODE_RANK": "0",
         "WORLD_SIZE": str(wanted),
@@ -103,7 +104,10 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
         "MASTER_PORT": str(_free_port()),
     }
     shared = os.environ | {_STARTED_BY: str(os.getpid())}
-    return [subprocess.Popen(_command(), env=shared | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    return [
+        subprocess.Popen(_command(), env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(1, wanted)
+    ]
 
 
 def _command() -> list[str]:
