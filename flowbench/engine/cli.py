@@ -73,7 +73,8 @@ def _in_a_sentence(task: Task, failures: Failures) -> Task:
         try:
             return task(config)
         except Interrupted as end:
-            write_to_log_file(end.told, level=logging.WARNING)
+            if is_first_process():
+                write_to_log_file(end.told, level=logging.WARNING)
             raise
         except Exception as error:
             explained = is_explained(error)

@@ -19,28 +19,32 @@ class Failures:
 
     def __init__(self, config: str) -> None:
         self._config = config
-        self._jobs = 0
-        self._told: list[str] = []
+        self._jobs: list[list[str]] = []
+        self._told: dict[int, str] = {}
 
     def __bool__(self) -> bool:
         return bool(self._told)
 
     def begin(self) -> None:
-        self._jobs += 1
+        self._jobs.append(list(HydraConfig.get().overrides.task))
 
     def add(self, told: str) -> None:
-        job = HydraConfig.get().job
-        self._told.append(f"#{job.num} {job.override_dirname}: {told}")
-        print(f"error: job {self._told[-1]}", file=sys.stderr, flush=True)
+        number = len(self._jobs) - 1
+        self._told[number] = told
+        print(f"error: job #{number} failed: {told}", file=sys.stderr, flush=True)
 
     def sentence(self, error: BaseException) -> str:
         return sentence(error, config=self._config, arguments=sys.argv[1:])
 
     def tell(self) -> None:
         """How many jobs failed, and why each."""
-        if self:
-            print(f"error: {len(self._told)} of {self._jobs} jobs failed:", file=sys.stderr)
-            print(*(f"  {told}" for told in self._told), sep="\n", file=sys.stderr, flush=True)
+        if not self:
+            return
+        shared = set(self._jobs[0]).intersection(*self._jobs)
+        print(f"error: {len(self._told)} of {len(self._jobs)} jobs failed:", file=sys.stderr)
+        for number, told in self._told.items():
+            own = " ".join(word for word in self._jobs[number] if word not in shared)
+            print(f"  #{number} {own}: {told}", file=sys.stderr, flush=True)
 
 
 def write_to_log_file(text: str, *, level: int = logging.ERROR, error: BaseException | None = None) -> None:

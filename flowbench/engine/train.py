@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,9 @@ def _told(status: RunStatus, folder: Path, config: DictConfig) -> Iterator[None]
             status.interrupted(end.signal.name, end.step)
         raise Interrupted(end.signal, _interruption(end, folder, config.schedule.steps), step=end.step) from end
     except Exception as error:
-        status.failed(sentence(error, config="train", arguments=[]) or type(error).__name__)
+        # A full disk may be what ended the run: that error is the one to tell.
+        with suppress(FlowBenchError):
+            status.failed(sentence(error, config="train", arguments=[]) or type(error).__name__)
         raise
 
 

@@ -116,7 +116,7 @@ def test_a_sweep_over_models_goes_on_after_a_job_that_failed(tmp_path):
     )
     ended = run("train.py", "-m", *SMALL, *words, "schedule.steps=1", f"hydra.sweep.dir={tmp_path}")
     assert ended.code == 1
-    assert "error: 2 of 4 jobs failed: #0 model=raft," in ended.told
+    assert "error: 2 of 4 jobs failed: #0 model=raft schedule.crop=[128,128]: The crop of" in ended.told
     assert "Traceback" not in ended.told
     for job in "02":
         assert "The crop of 128x128" in (tmp_path / job / "train.log").read_text()
