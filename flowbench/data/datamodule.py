@@ -8,7 +8,6 @@ from functools import cached_property
 from inspect import signature
 from typing import Any
 
-import cv2
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -17,6 +16,7 @@ from flowbench.data.augmentation import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
 from flowbench.data.mixing import LenientSamples, Part, TrainingSamples, readable_indices
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
+from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch, Protocol
 
@@ -168,7 +168,7 @@ class FlowDataModule(pl.LightningDataModule):
             samples,
             num_workers=self.workers,
             collate_fn=FlowBatch.collate,
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             **options,
@@ -208,8 +208,3 @@ def _settings(kind: type, key: str, given: Any) -> Any:
     if not isinstance(given, Mapping) or not set(needed) <= set(given) <= set(names):
         raise FlowBenchError(f"{key}={given}: give {{{', '.join(f'{name}: ...' for name in needed or names)}}}.")
     return kind(**given)
-
-
-def _start_worker(worker: int) -> None:
-    # Each worker is one process of many: OpenCV's own threads would fight over the cores.
-    cv2.setNumThreads(0)

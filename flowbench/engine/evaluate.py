@@ -20,9 +20,11 @@ from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.arguments import job_overrides
 from flowbench.engine.composed_groups import chosen_data, chosen_roots, data_config
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
+from flowbench.engine.interruption import OwnSignals
 from flowbench.engine.models import load_model
-from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
+from flowbench.engine.rank import is_first_process
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
@@ -53,7 +55,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
     tests = _tests(evaluated_data(config, settings), config.split)
     with processes(config.trainer):
         recorder, timer = SampleRecorder(), NetworkTimer()
-        callbacks = [recorder, timer, RichProgressBar()]
+        callbacks = [recorder, timer, RichProgressBar(), OwnSignals()]
         trainer = build(config.trainer, callbacks=callbacks, logger=False, default_root_dir=str(folder))
         results = []
         for test in tests:

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from flowbench.engine.processes import is_first_process
+from flowbench.engine.rank import is_first_process
 
 _HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")
 _HYDRAS_FOLDER = ".hydra"

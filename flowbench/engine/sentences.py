@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from flowbench.configs import config_folder
 from flowbench.engine.choices import groups, unknown_choice
+from flowbench.engine.faults import fault
 from flowbench.engine.hints import meant_setting
 from flowbench.errors import FlowBenchError
 
@@ -30,6 +31,11 @@ _OF_SETTINGS = (TypeError, ValueError, MisconfigurationException)
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "provider=")
 
 
+def is_explained(error: BaseException) -> bool:
+    """Whether the user can mend it, so that a sentence takes the place of the traceback."""
+    return isinstance(error, USER_ERRORS) or fault(error) is not None
+
+
 def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     """What the error says, without the words of the libraries that carried it here.
 
@@ -38,6 +44,8 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours))
+    if told := fault(error, config=config):
+        return told
     refused = next((each for each in _chain(error) if isinstance(each, _OF_SETTINGS)), None)
     if isinstance(error, InstantiationException) and refused is not None:
         return str(refused)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -19,7 +20,6 @@ from flowbench.models.sequences import WarmStart
 from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,8 @@ class FlowModel(pl.LightningModule):
     weights_depend_on: tuple[str, ...] = ()
     # Whether an estimate takes as many updates as it is told, which a data set's protocol then may do.
     updates_are_fixed = False
+    # What its validation logs besides FlowMetrics, as "val/...".
+    validation_figures: tuple[str, ...] = ()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
@@ -211,9 +213,25 @@ class FlowModel(pl.LightningModule):
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         error = (output.flow.detach() - batch.flow).square().sum(dim=1).sqrt()[batch.valid]
-        if error.numel() > 0:
-            self.log("train/epe", error.mean(), prog_bar=True, batch_size=len(batch))
+        total, count = self._over_processes(error.sum(), error.numel())
+        if count > 0:
+            self.log("train/epe", total / count, prog_bar=True, batch_size=len(batch))
         return loss
+
+    def log(self, name: str, value: Any, **options: Any) -> None:
+        """As Lightning's, but what training logs of a step is the mean over all processes."""
+        if name.startswith("train/"):
+            total, count = self._over_processes(value, 1)
+            value = total / count
+        super().log(name, value, **options)
+
+    def _over_processes(self, total: Any, count: int) -> tuple[Any, Any]:
+        """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
+        alone = not (dist.is_available() and dist.is_initialized())
+        if alone or (self.global_step + 1) % self.trainer.log_every_n_steps:
+            return total, count
+        own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
+        return tuple(self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum"))
 
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
         """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""

@@ -22,6 +22,8 @@ from flowbench.structures import FlowBatch, FlowOutput
 class DEQFlowModel(FlowModel):
     """Logs what the solver did; spectral_radius: steps of its estimate on every first batch of a validation, 0 for none."""
 
+    validation_figures = ("val/spectral_radius",)
+
     def __init__(self, *, spectral_radius: int = 0, **parts: Any) -> None:
         super().__init__(**parts)
         if spectral_radius < 0:
