@@ -11,11 +11,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import RichProgressBar
 from torch.utils.data import Dataset
 
-from flowbench.configs import build
+from flowbench.builder import targets
+from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
+from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.composed_groups import chosen_data, data_config
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
@@ -26,6 +28,7 @@ from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
 from flowbench.errors import FlowBenchError
+from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
 
 
@@ -56,7 +59,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
         trainer = build(config.trainer, callbacks=callbacks, logger=False, default_root_dir=str(folder))
         results = []
         for test in tests:
-            own = folder / test.label.replace("/", "_") if len(tests) > 1 else folder
+            own = inside(folder, test.label.replace("/", "_")) if len(tests) > 1 else folder
             results.append(_evaluated(config, own, model, test, trainer, recorder, timer))
     if is_first_process() and len(results) > 1:
         write_summary(folder, results)
@@ -69,21 +72,23 @@ def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[Flow
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]
-    return [evaluation_data(config.get("data"), settings, overrides)]
+    return [evaluation_data(config, settings, overrides)]
 
 
-def evaluation_data(
-    chosen: DictConfig | None, settings: Mapping[str, Any], overrides: Sequence[str] = ()
-) -> FlowDataModule:
+def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> FlowDataModule:
     """The data that was asked for, or else the data that the checkpoint was trained on, where that or roots.<set>= says."""
-    if chosen and "_target_" in chosen:
-        return build(chosen)
-    if "data" not in settings:
+    changes = plain(config.get("data")) or {}
+    if "_target_" in changes:
+        return build(changes)
+    if not isinstance(settings.get("data"), Mapping):
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    roots = [word.lstrip("+") for word in overrides if word.lstrip("+").startswith("roots.")]
-    remembered = OmegaConf.create({"data": dict(settings["data"]), "roots": dict(settings.get("roots", {}))})
-    whole = OmegaConf.merge(remembered, {"data": chosen or {}}, OmegaConf.from_dotlist(roots))
-    return build(whole.data, from_checkpoint=True)
+    words = (word.lstrip("+").partition("=")[0] for word in overrides)
+    given = {word.removeprefix("roots.") for word in words if word.startswith("roots.")}
+    roots = chosen_roots(settings.get("roots") or {}, plain(config.roots), given)
+    # The cache is written by training alone, in a folder of the machine that trained.
+    remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
+    data = with_roots(merged(remembered, changes), roots)
+    return build_remembered({"data": data}, also=set(targets(changes)))["data"]
 
 
 def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:

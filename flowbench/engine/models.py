@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from flowbench.builder import targets
 from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
-from flowbench.configs import build, resolved
+from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
+from flowbench.configs import build, plain, resolved
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 
@@ -29,7 +30,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     Ours knows its model, whose settings `config` may change; an official checkpoint needs the whole config.
     """
     contents = read_checkpoint(checkpoint)
-    settings = contents[SETTINGS] if is_ours(contents) else {}
+    settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
         model = _from_ours(settings["model"], config)
     elif config and "_target_" in config:
@@ -43,33 +44,25 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
 
 
 def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
-    merged = OmegaConf.create(dict(remembered))
-    if config:
-        if "_target_" in config and config.get("name") != remembered.get("name"):
-            model = build_model(config)
-            changes = model.changes_for_weights_of(remembered)
-            if changes is not None:
-                return build_model(OmegaConf.merge(config, changes)) if changes else model
-            raise FlowBenchError(
-                f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked "
-                "for: leave model out, the checkpoint knows its own."
-            )
-        merged = _changed(merged, config)
-    model = build(merged, from_checkpoint=True)
-    model.settings = {"model": resolved(merged)}
+    if config and "_target_" in config and config.get("name") != remembered.get("name"):
+        return _of_another_name(remembered, config)
+    changes = plain(config) if config else {}
+    whole = merged(remembered, changes)
+    model = build_remembered({"model": whole}, also=set(targets(changes)))["model"]
+    model.settings = {"model": whole}
     return model
 
 
-def _changed(remembered: DictConfig, changes: DictConfig) -> DictConfig:
-    """The remembered config with changes. A part of another kind takes the place of the old one, whose settings it lacks."""
-    kept = copy.deepcopy(remembered)
-    for name, change in changes.items():
-        old = kept.get(name)
-        if not (isinstance(old, DictConfig) and isinstance(change, DictConfig)):
-            continue
-        another_kind = "_target_" in change and change["_target_"] != old.get("_target_")
-        kept[name] = OmegaConf.create() if another_kind else _changed(old, change)
-    return OmegaConf.merge(kept, changes)
+def _of_another_name(remembered: Mapping[str, Any], config: DictConfig) -> FlowModel:
+    """The model that was asked for, where the weights of the remembered one are its own."""
+    model = build_model(config)
+    changes = model.changes_for_weights_of(remembered)
+    if changes is None:
+        raise FlowBenchError(
+            f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked for: leave "
+            "model out, the checkpoint knows its own."
+        )
+    return build_model(OmegaConf.merge(config, changes)) if changes else model
 
 
 def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
@@ -83,7 +76,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
     """Copies a checkpoint's weights, ours or official, into a model that keeps its own settings."""
     contents = read_checkpoint(checkpoint)
     if is_ours(contents):
-        trained_with = contents[SETTINGS]["model"].get("network", {})
+        trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
         trained_with = model.official_changes(_state_dict(contents)).get("network", {})
     own = model.settings["model"]["network"]

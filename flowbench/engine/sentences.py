@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,9 +33,6 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours))
-    refused = next((each for each in _chain(error) if isinstance(each, ValueError)), None)
-    if isinstance(error, InstantiationException) and refused is not None:
-        return str(refused)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
     text = str(error)
