@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowbench.configs import resolved
+from flowbench.engine.resumed_settings import read_settings, words_of_run
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 
@@ -47,21 +48,25 @@ def refuse_used(folder: Path) -> None:
         )
 
 
-def resumed_config(folder: str | Path, overrides: list[str]) -> DictConfig:
-    """The config of an earlier run; nothing of it may change, or the run would not be the same."""
+def resumed_config(folder: str | Path, overrides: list[str], own: DictConfig) -> DictConfig:
+    """The config of an earlier run; nothing of it may change, or the run would not be the same.
+
+    overrides: the command line's words, among which the run's own may be repeated. own: what this command composed.
+    """
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / LAST).is_file():
         raise FlowBenchError(
             f"'{folder}' cannot be resumed: a run's folder with {CONFIG} and {LAST} was expected. A run writes its first "
             "checkpoint after callbacks.last.every_n_train_steps steps."
         )
-    changes = [word for word in overrides if not word.startswith(("resume=", "debug="))]
+    repeated = words_of_run(folder)
+    changes = [word for word in overrides if not word.startswith(("resume=", "debug=")) and word not in repeated]
     if changes:
         raise FlowBenchError(
             f"A resumed run keeps its own settings, but {' '.join(changes)} was given too: leave it out, or start a new "
             "run from the weights with init=<checkpoint>."
         )
-    return OmegaConf.load(folder / CONFIG)
+    return read_settings(folder / CONFIG, own)
 
 
 def _version(name: str) -> str | None:

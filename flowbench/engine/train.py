@@ -42,7 +42,7 @@ def train(config: DictConfig) -> TrainingResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resuming = bool(config.resume)
     if resuming:
-        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task))
+        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task), config)
     elif is_first_process():
         refuse_used(folder)
     _check(config.schedule)
