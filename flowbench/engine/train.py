@@ -42,7 +42,9 @@ def train(config: DictConfig) -> TrainingResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resuming = bool(config.resume)
     if resuming:
-        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task), config)
+        # As typed: a word may refer to a secret of the environment.
+        words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        config = resumed_config(config.resume, words, config)
     elif is_first_process():
         refuse_used(folder)
     _check(config.schedule)
