@@ -10,11 +10,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from flowbench.builder import targets
+from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
 from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
 from flowbench.configs import build, plain, resolved
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
+
+# Under what names training programs store the weights beside other things.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model")
 
 
 def build_model(config: DictConfig) -> FlowModel:
@@ -36,11 +40,18 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     elif config and "_target_" in config:
         model = _for_official(config, contents)
     else:
+        held = model_of(official_state(contents))
         raise FlowBenchError(
-            f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model=<name>."
+            f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model="
+            f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
-    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    _load(model, contents, checkpoint)
     return model.eval(), settings
+
+
+def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path) -> None:
+    held = None if is_ours(contents) else model_of(official_state(contents))
+    load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
 
 
 def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
@@ -68,7 +79,7 @@ def _of_another_name(remembered: Mapping[str, Any], config: DictConfig) -> FlowM
 def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
     """The model that was asked for, in the variant that the checkpoint holds."""
     model = build_model(config)
-    changes = model.official_changes(_state_dict(contents))
+    changes = model.official_changes(official_state(contents))
     return build_model(OmegaConf.merge(config, changes)) if changes else model
 
 
@@ -78,7 +89,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
     if is_ours(contents):
         trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
-        trained_with = model.official_changes(_state_dict(contents)).get("network", {})
+        trained_with = model.official_changes(official_state(contents)).get("network", {})
     own = model.settings["model"]["network"]
     for name in model.weights_depend_on:
         if name in trained_with and trained_with[name] != own[name]:
@@ -87,7 +98,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
                 f"The weights in '{checkpoint}' need {needed}, but the model has {str(own[name]).lower()}: add {needed}, or "
                 "start from other weights."
             )
-    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    _load(model, contents, checkpoint)
 
 
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -95,13 +106,18 @@ def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, 
     if is_ours(contents):
         state = contents["state_dict"]
         return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
-    return model.from_official(_state_dict(contents))
+    return model.from_official(official_state(contents))
 
 
-def _state_dict(contents: Mapping[str, Any]) -> dict[str, Tensor]:
-    state = contents.get("state_dict", contents)
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FlowBenchError(
-            "The checkpoint holds no state dict: a mapping of parameter names to tensors was expected."
-        )
-    return dict(state)
+def official_state(contents: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state dict that a file of another code base is, or holds under one of the usual names.
+
+    Raises FlowBenchError where there is none.
+    """
+    for state in (contents, *(contents.get(name) for name in _STATE_DICTS)):
+        if isinstance(state, Mapping) and state and all(isinstance(value, Tensor) for value in state.values()):
+            return {str(name): tensor for name, tensor in state.items()}
+    raise FlowBenchError(
+        f"The checkpoint holds no state dict: a mapping of parameter names to tensors was expected, as it is or under "
+        f"{', '.join(_STATE_DICTS)}; found {', '.join(sorted(map(str, contents))[:6]) or 'nothing'}."
+    )
