@@ -18,16 +18,25 @@ def tensorboard_logger(
     name: str = "",
     version: str = "tensorboard",
     prefix: str = "",
+    comment: str = "",
+    default_hp_metric: bool = True,
     max_queue: int = 10,
     flush_secs: int = 120,
 ) -> TensorBoardLogger:
-    """TensorBoard's event files in <save_dir>/<name>/<version>; the other options are Lightning's.
+    """TensorBoard's event files in <save_dir>/<name>/<version>; the options are Lightning's and SummaryWriter's.
 
     Raises FlowBenchError for a name or a version that leads out of save_dir.
     """
     inside(Path(save_dir), str(Path(name, str(version))))
     return TensorBoardLogger(
-        save_dir=save_dir, name=name, version=version, prefix=prefix, max_queue=max_queue, flush_secs=flush_secs
+        save_dir=save_dir,
+        name=name,
+        version=version,
+        prefix=prefix,
+        comment=comment,
+        default_hp_metric=default_hp_metric,
+        max_queue=max_queue,
+        flush_secs=flush_secs,
     )
 
 
