@@ -28,7 +28,9 @@ def check_file(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether the file begins as .safetensors do: with the length of a header, and its brace."""
+    """Whether the file is called so, or begins as such files do: with the length of a header, and its brace."""
+    if path.suffix == ".safetensors":
+        return True
     with open(path, "rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size - 8
@@ -42,9 +44,7 @@ def _check_records(path: Path) -> None:
                 listed = ", ".join(names[:3])
                 raise FlowBenchError(f"'{path}' is no checkpoint, but a ZIP archive of {listed}: unpack it first.")
             if any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist()):
-                raise FlowBenchError(
-                    f"'{path}' holds compressed records, which PyTorch never writes: it was not loaded."
-                )
+                raise FlowBenchError(f"'{path}' holds compressed records, which no checkpoint does: it was not loaded.")
             damaged = archive.testzip()
     except FlowBenchError:
         raise

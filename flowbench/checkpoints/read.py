@@ -26,9 +26,9 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
     path = Path(path)
     if not path.is_file():
         raise FlowBenchError(f"There is no checkpoint file '{path}': check the path given to ckpt.")
+    check_file(path)
     if is_safetensors(path):
         return _from_safetensors(path)
-    check_file(path)
     try:
         contents = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -54,7 +54,9 @@ def _from_safetensors(path: Path) -> dict[str, Any]:
 
 def is_ours(checkpoint: Mapping[str, Any]) -> bool:
     settings = checkpoint.get(SETTINGS)
-    return isinstance(settings, Mapping) and "model" in settings and "state_dict" in checkpoint
+    state = checkpoint.get("state_dict")
+    is_state = isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())
+    return isinstance(settings, Mapping) and "model" in settings and is_state
 
 
 def load_weights(

@@ -84,11 +84,15 @@ def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: 
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
     words = (word.lstrip("+").partition("=")[0] for word in overrides)
     given = {word.removeprefix("roots.") for word in words if word.startswith("roots.")}
-    roots = chosen_roots(settings.get("roots") or {}, plain(config.roots), given)
+    kept = settings.get("roots")
+    roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(config.roots), given)
     # The cache is written by training alone, in a folder of the machine that trained.
     remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
     data = with_roots(merged(remembered, changes), roots)
-    return build_remembered({"data": data}, also=set(targets(changes)))["data"]
+    made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
+    if not isinstance(made, FlowDataModule):
+        raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")
+    return made
 
 
 def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:

@@ -60,7 +60,10 @@ def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> Flow
     changes = plain(config) if config else {}
     whole = merged(remembered, changes)
     model = build_remembered({"model": whole}, also=set(targets(changes)))["model"]
-    model.settings = {"model": whole}
+    if not isinstance(model, FlowModel):
+        raise FlowBenchError("The checkpoint's settings do not describe a model: it was not loaded.")
+    # Resolved without the environment, which may hold secrets.
+    model.settings = {"model": merged(remembered, resolved(config) if config else {})}
     return model
 
 
