@@ -23,6 +23,8 @@ ORDER = [
     {"objectives", "metrics"},
     {"deq", "ops", "io"},
     {"configs", "schedules"},
+    {"builder"},
+    {"targets"},
     {"structures"},
     {"images"},
     {"errors"},

@@ -30,7 +30,7 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
     return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
 
 
-def chosen_roots(overrides: Sequence[str]) -> dict[str, str]:
+def given_roots(overrides: Sequence[str]) -> dict[str, str]:
     """Where a command line's words say that data sets lie: roots.<name>=<folder>, by name."""
     words = OverridesParser.create().parse_overrides([word for word in overrides if "roots." in word])
     return {

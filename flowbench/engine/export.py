@@ -19,6 +19,7 @@ from flowbench.engine.exportable import EXPORTABLE, Exportable
 from flowbench.engine.models import load_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
+from flowbench.io.names import inside
 from flowbench.io.records import write_json
 from flowbench.models.base import FlowModel
 from flowbench.report.table import print_table, rows_table
@@ -58,7 +59,7 @@ def export(config: DictConfig) -> ExportResult:
         model.set_iterations(config.iterations)
     check_exportable(model, config.format, config.dynamic)
     size = _checked_size(config.size, model.network.stride, config.dynamic)
-    file = Path(HydraConfig.get().runtime.output_dir) / f"{model.name}{form.suffix}"
+    file = inside(Path(HydraConfig.get().runtime.output_dir), f"{model.name}{form.suffix}")
     rows = export_model(model, form, file, size, dynamic=config.dynamic)
     description = file.with_suffix(".json")
     write_json(description, {**_description(config, model, form, file, size), "differences": rows})

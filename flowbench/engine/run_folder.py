@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import resolved
+from flowbench.engine.resumed_settings import read_settings, words_of_run
 from flowbench.engine.run_status import STATUS, read_status
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import remove_leftovers, written_aside
@@ -83,8 +84,11 @@ def tidy(folder: Path) -> None:
         remove_leftovers(each)
 
 
-def resumed_config(folder: str | Path, overrides: list[str]) -> DictConfig:
-    """The config of an earlier run; nothing of it may change, or the run would not be the same."""
+def resumed_config(folder: str | Path, overrides: list[str], own: DictConfig) -> DictConfig:
+    """The config of an earlier run; nothing of it may change, or the run would not be the same.
+
+    overrides: the command line's words, among which the run's own may be repeated. own: what this command composed.
+    """
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
         raise FlowBenchError(
@@ -96,18 +100,19 @@ def resumed_config(folder: str | Path, overrides: list[str]) -> DictConfig:
             f"'{folder}' cannot be resumed: its run ended before its first checkpoint, {LAST}. Start it again with the "
             f"command that started it, and hydra.run.dir={folder}."
         )
-    changes = [word for word in overrides if not word.startswith(("resume=", "debug="))]
+    repeated = words_of_run(folder)
+    changes = [word for word in overrides if not word.startswith(("resume=", "debug=")) and word not in repeated]
     if changes:
         raise FlowBenchError(
             f"A resumed run keeps its own settings, but {' '.join(changes)} was given too: leave it out, or start a new "
             "run from the weights with init=<checkpoint>."
         )
-    return _read_config(folder / CONFIG)
+    return _read_config(folder / CONFIG, own)
 
 
-def _read_config(path: Path) -> DictConfig:
+def _read_config(path: Path, own: DictConfig) -> DictConfig:
     try:
-        config = OmegaConf.load(path)
+        config = read_settings(path, own)
     except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
         raise _damaged(path) from error
     if not isinstance(config, DictConfig) or not {"model", "data", "schedule", "trainer", "seed"} <= config.keys():

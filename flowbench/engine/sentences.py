@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -27,7 +27,6 @@ _UNKNOWN_NAME = re.compile(
     r"Could not find '(?P<group>.+)/(?P<name>[^/]+)'\s+Available options in '[^']+':(?P<rest>.*)", re.S
 )
 _SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'\n1\.", re.S)
-_OF_SETTINGS = (TypeError, ValueError, MisconfigurationException)
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "provider=")
 
 
@@ -46,9 +45,6 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
         return _from_worker(str(ours))
     if told := fault(error, config=config):
         return told
-    refused = next((each for each in _chain(error) if isinstance(each, _OF_SETTINGS)), None)
-    if isinstance(error, InstantiationException) and refused is not None:
-        return str(refused)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
     if isinstance(error, OverrideParseException):

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from flowbench.checkpoints.files import AtomicCheckpointIO
+from flowbench.checkpoints.settings import reference
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.arguments import job_overrides
@@ -52,7 +53,7 @@ def train(config: DictConfig) -> TrainingResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     resuming = bool(config.resume)
     if resuming:
-        config = resumed_config(config.resume, job_overrides())
+        config = resumed_config(config.resume, job_overrides(), config)
     status = RunStatus(folder)
     with _alone_in(folder, resuming=resuming), _told(status, folder, config):
         with processes(config.trainer, report=status.failed):
@@ -166,9 +167,14 @@ def training_data(config: DictConfig) -> FlowDataModule:
 
 
 def remembered_data(config: DictConfig) -> dict[str, Any]:
-    """What a checkpoint remembers of the data: `data`, which refers to its roots as in conf/data, and `roots`."""
-    referring = OmegaConf.merge(config, {"roots": {name: f"\\${{roots.{name}}}" for name in config.get("roots", {})}})
-    return {"data": resolved(referring.data), "roots": resolved(config.get("roots") or OmegaConf.create())}
+    """What a checkpoint remembers of the data: `data`, which refers to its roots, and those `roots` that the environment
+    does not give."""
+    roots = resolved(config.get("roots") or OmegaConf.create())
+    referring = OmegaConf.merge(config, {"roots": {name: reference(name) for name in roots}})
+    return {
+        "data": resolved(referring.data),
+        "roots": {name: root for name, root in roots.items() if "${" not in str(root)},
+    }
 
 
 def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:

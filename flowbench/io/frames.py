@@ -116,8 +116,10 @@ def _unique_names(paths: list[Path]) -> list[str]:
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems
-    common = os.path.commonpath([path.absolute().parent for path in paths])
-    relative = [path.absolute().relative_to(common) for path in paths]
+    # Without '..', which would name files outside of the folder that the names are used in.
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    common = os.path.commonpath([path.parent for path in absolute])
+    relative = [path.relative_to(common) for path in absolute]
     names = [path.with_suffix("").as_posix() for path in relative]
     if len(set(names)) == len(names):
         return names

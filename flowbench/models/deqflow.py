@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from flowbench.checkpoints.official import deqflow_variant, from_deqflow
+from flowbench.checkpoints.settings import remembered_number
 from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
@@ -50,10 +51,10 @@ class DEQFlowModel(FlowModel):
     def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
         """DEQ-Flow and DeltaDEQ of one size have the same parameters."""
         family = str(remembered.get("name")).partition("_")[0]
-        own_size = self.settings["model"]["network"]["size"]
-        if family not in ("deqflow", "deltadeq") or remembered["network"]["size"] != own_size:
+        network = remembered["network"]
+        if family not in ("deqflow", "deltadeq") or network.get("size") != self.settings["model"]["network"]["size"]:
             return None
-        return {"network": {name: remembered["network"][name] for name in ("weight_norm", "gma", "head")}}
+        return {"network": {name: remembered_number(network, name) for name in ("weight_norm", "gma", "head")}}
 
     def estimate_settings(self) -> dict[str, Any]:
         return {"solver": str(self.network.deq.solver), "warm": self.network.warm}
