@@ -65,11 +65,17 @@ def payloads(mark):
     }
 
 
+PLACES = ["logger.tensorboard", "schedule.optimisation.optimizer", "trainer.profiler"]
+
+
 @pytest.mark.parametrize(
-    "place", ["callbacks.best", "logger.tensorboard", "schedule.optimisation.optimizer", "trainer.profiler"]
+    ("place", "kind"),
+    [
+        *(("callbacks.best", kind) for kind in payloads("x")),
+        *((place, kind) for place in PLACES for kind in ("torch's os", "created")),
+    ],
 )
-@pytest.mark.parametrize("kind", list(payloads("x")))
-def test_settings_call_nothing(kind, place, resumed, tmp_path):
+def test_settings_call_nothing(place, kind, resumed, tmp_path):
     ended = resumed(place, payloads(str(tmp_path / "mark"))[kind])
     assert ended.code == 1
     assert "nothing was run" in ended.told
