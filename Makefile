@@ -17,7 +17,7 @@ demo: setup
 	$(VENV)/bin/python tools/demo.py
 
 test: setup check
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(VENV)/bin/ruff check .

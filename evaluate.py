@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint: python evaluate.py +ckpt=outputs/train/.../checkpoints/best.ckpt"""
+"""Evaluate a checkpoint: python evaluate.py ckpt=outputs/train/.../checkpoints/best.ckpt"""
 
 from flowbench.engine.cli import command
 from flowbench.engine.evaluate import evaluate

@@ -58,6 +58,8 @@ class FlowMetrics(Metric):
 
     _POOLED = ("epe", "zero_epe", *THRESHOLDS, "fl_all", "epe_matched", "epe_unmatched", *LENGTH_BANDS)
 
+    NAMES = (*_POOLED, "epe_per_image")
+
     def __init__(self) -> None:
         super().__init__()
         zeros = torch.zeros(len(self._POOLED), dtype=torch.float64)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -14,8 +16,23 @@ from flowbench.ops.pooling import POOLINGS, PoolingKind, pool_flow
 from flowbench.structures import FlowBatch, FlowOutput
 
 
+class Objective(ABC):
+    """objective(output, batch) -> a scalar: the weighted sum of one term a prediction."""
+
+    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
+        return self.weighted(self.terms(output, batch))
+
+    @abstractmethod
+    def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
+        """A scalar for each of output.predictions, in their order, not yet weighted."""
+
+    @abstractmethod
+    def weighted(self, terms: Sequence[Tensor]) -> Tensor:
+        """The weighted sum of the terms, a scalar."""
+
+
 @dataclass(frozen=True)
-class SequenceLoss:
+class SequenceLoss(Objective):
     """RAFT's loss over successive predictions (arXiv 2003.12039, section 3.4): sum_i gamma^(n-1-i) * mean |flow_i - truth|.
 
     The mean runs over all pixels and both components; pixels that are invalid or move by max_flow or more count as zeros.
@@ -24,23 +41,19 @@ class SequenceLoss:
     gamma: float = 0.8
     max_flow: float = 400.0
 
-    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
-        """output.predictions: n flows (B, 2, H, W). Returns a scalar in pixels."""
-        total = batch.flow.new_zeros(())
-        for term in self.terms(output, batch):
-            total = self.gamma * total + term
-        return total
-
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
-        """mean |flow_i - truth| of each prediction, in order, not yet weighted."""
+        """output.predictions: n flows (B, 2, H, W). Returns mean |flow_i - truth| of each, in pixels."""
         _check_predictions(output)
         counted = (batch.valid & (batch.flow.square().sum(dim=1) < self.max_flow**2)).unsqueeze(1)
         # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
         return [torch.where(counted, (prediction - batch.flow).abs(), 0.0).mean() for prediction in output.predictions]
 
+    def weighted(self, terms: Sequence[Tensor]) -> Tensor:
+        return reduce(lambda total, term: self.gamma * total + term, terms)
+
 
 @dataclass(frozen=True)
-class MultiLevelLoss:
+class MultiLevelLoss(Objective):
     """A weighted sum over predictions of several resolutions, each against the truth pooled to its size.
 
     weights: one a prediction, finest first. flow_unit: how many pixels a predicted 1 stands for. distance, of the two
@@ -65,8 +78,8 @@ class MultiLevelLoss:
         if self.total not in ("sum", "mean"):
             raise FlowBenchError(f"Unknown total '{self.total}': choose sum or mean.")
 
-    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
-        """output.predictions: flows (B, 2, h, w) of any sizes, in units of flow_unit pixels. Returns a scalar."""
+    def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
+        """output.predictions: flows (B, 2, h, w) of any sizes, in units of flow_unit pixels."""
         _check_predictions(output)
         if len(self.weights) != len(output.predictions):
             raise FlowBenchError(
@@ -74,8 +87,10 @@ class MultiLevelLoss:
                 "model.objective.weights, finest first."
             )
         truth = batch.flow / self.flow_unit
-        terms = zip(self.weights, output.predictions, strict=True)
-        return sum(weight * self._term(prediction, truth, batch.valid) for weight, prediction in terms)
+        return [self._term(prediction, truth, batch.valid) for prediction in output.predictions]
+
+    def weighted(self, terms: Sequence[Tensor]) -> Tensor:
+        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
 
     def _term(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         pooled, known = pool_flow(truth, valid, prediction.shape[-2:], self.pooling)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.images import unit_range
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class FlowBatch:
     def unpacked(self) -> FlowBatch:
         """The batch as networks take it; itself where it is that already."""
         images = {name: getattr(self, name) for name in ("image1", "image2")}
-        numbers = {name: image.float().div_(255) for name, image in images.items() if image.dtype == torch.uint8}
+        numbers = {name: unit_range(image) for name, image in images.items() if image.dtype == torch.uint8}
         return replace(self, **numbers, flow=self.flow.float())
 
 

@@ -3,12 +3,26 @@ import os
 import cv2
 import pytest
 import torch
+from support.globals import left_as_found
 
 # Two pytest processes share two cores; more threads would fight over them.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _file_leaves_globals_as_found():
+    """Fixtures that a file's tests share come and go outside of the tests."""
+    with left_as_found():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_leaves_globals_as_found(_file_leaves_globals_as_found):
+    with left_as_found():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
+from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "adding_a_model.md"
@@ -96,6 +97,8 @@ def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path)
     assert trainer.callback_metrics["val/zero_epe"] == pytest.approx(3.0)
 
     trainer.save_checkpoint(tmp_path / "tiny.ckpt")
-    loaded = flowbench.load(tmp_path / "tiny.ckpt")
+    loaded = flowbench.load("tiny", tmp_path / "tiny.ckpt")
     images = torch.rand(2, 3, 70, 91)
     assert torch.equal(loaded.estimate(*images).flow, model.estimate(*images).flow)
+    with pytest.raises(FlowBenchError, match=r"'flowbench\.networks\.tiny\.TinyFlow' is refused.* model=<name>"):
+        flowbench.load(tmp_path / "tiny.ckpt")

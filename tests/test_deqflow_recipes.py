@@ -54,6 +54,8 @@ def test_a_recipe_is_what_was_published(recipe):
     network = model.network
     assert (type(network.deq.solver), network.deq.solver.max_steps) == (solver, limit)
     assert (type(network.deq.corrections), network.deq.corrections.count) == (corrections, count)
+    if corrections is deq.Sliced:
+        assert network.deq.corrections.start == ("solved" if "_v1_" in recipe else "supervised")
     assert network.deq.gradient == deq.PhantomGradient(steps=phantom)
     assert network.deq.eval_limit == int(1.5 * limit)
     assert network.through_coords == through_coords

@@ -23,7 +23,10 @@ ORDER = [
     {"objectives", "metrics"},
     {"deq", "ops", "io"},
     {"configs", "schedules"},
+    {"builder"},
+    {"targets"},
     {"structures"},
+    {"images"},
     {"errors"},
 ]
 ROOMS = sorted(set().union(*ORDER))

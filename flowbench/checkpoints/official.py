@@ -8,18 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flowbench.checkpoints.torchvision_raft import from_torchvision_raft, is_torchvision_raft
 from flowbench.errors import FlowBenchError
 
 StateDict = dict[str, Tensor]
 
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+
 
 def from_princeton_raft(state: StateDict) -> StateDict:
-    """princeton-vl's RAFT (raft-things.pth, raft-small.pth, ...), with or without DataParallel's `module.`.
+    """princeton-vl's RAFT (raft-things.pth, raft-small.pth, ...), with or without what wraps it, and torchvision's.
 
     Their encoders hold the skip's norm under two names, normN and downsample.1, one tensor in the original: ours hold it
     once. Their mask head lives inside the update block.
     """
-    state = _without_twins(_unwrapped(state))
+    state = _without_twins(unwrapped(state))
+    state = from_torchvision_raft(state) if is_torchvision_raft(state) else state
     return {name.replace("update_block.mask.", "mask."): tensor for name, tensor in state.items()}
 
 
@@ -34,7 +38,7 @@ _DEQFLOW_NAMES = {
 def from_deqflow(state: StateDict) -> StateDict:
     """locuslab's DEQ-Flow, v1 and v2, with or without DataParallel's `module.`, weight normalisation and GMA."""
     renamed: StateDict = {}
-    for name, tensor in _without_twins(_unwrapped(state)).items():
+    for name, tensor in _without_twins(unwrapped(state)).items():
         for theirs, ours in _DEQFLOW_NAMES.items():
             name = name.replace(theirs, ours)
         renamed[name] = tensor
@@ -54,7 +58,7 @@ class DEQFlowVariant:
 
 def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
     """None where the keys are not those of a DEQ-Flow."""
-    state = _unwrapped(state)
+    state = unwrapped(state)
     names = ("update_block.gru.convz1.bias", "update_block.flow_head.conv1.bias", "cnet.conv2.bias")
     gate, head, context = (state.get(name) for name in names)
     # RAFT's context encoder gives the first hidden state, too.
@@ -73,14 +77,14 @@ def from_fastflownet(state: StateDict) -> StateDict:
 
     Theirs sees BGR; ours sees RGB, and the first convolution's weights are turned round.
     """
-    state = _unwrapped(state)
+    state = unwrapped(state)
     if (first := state.get("pconv1_1.0.weight")) is not None:
         state["pconv1_1.0.weight"] = first.flip(1)
     return {fastflownet_name(name): tensor for name, tensor in state.items()}
 
 
 def is_fastflownet(state: StateDict) -> bool:
-    return "pconv1_1.0.weight" in _unwrapped(state)
+    return "pconv1_1.0.weight" in unwrapped(state)
 
 
 def fastflownet_name(name: str) -> str:
@@ -95,7 +99,7 @@ def fastflownet_name(name: str) -> str:
 
 def from_lightflow(state: StateDict) -> StateDict:
     """McDo's LightFlowPytorch, with or without DataParallel's `module.`."""
-    return {_lightflow_name(name): tensor for name, tensor in _unwrapped(state).items()}
+    return {_lightflow_name(name): tensor for name, tensor in unwrapped(state).items()}
 
 
 def _lightflow_name(name: str) -> str:
@@ -108,12 +112,15 @@ def _lightflow_name(name: str) -> str:
 
 def lightflow_width(state: StateDict) -> float | None:
     """The factor of the channels; None where the keys are not those of a LightFlow."""
-    pointwise = _unwrapped(state).get("conv6b.3.weight")
+    pointwise = unwrapped(state).get("conv6b.3.weight")
     return None if pointwise is None else pointwise.shape[0] / 1024
 
 
-def _unwrapped(state: StateDict) -> StateDict:
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+def unwrapped(state: StateDict) -> StateDict:
+    """Without what DataParallel, torch.compile and training programs put before every name."""
+    while prefix := next((each for each in _WRAPPERS if state and all(name.startswith(each) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return dict(state)
 
 
 def _without_twins(state: StateDict) -> StateDict:

@@ -1,4 +1,4 @@
-"""Reading checkpoint files, none of which may run code."""
+"""Reading checkpoint files, none of which may run code, and none of which may be damaged."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from flowbench.checkpoints.integrity import check_file, is_safetensors
 from flowbench.errors import FlowBenchError
 
 SETTINGS = "hyper_parameters"
 
 
 def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str, Any]:
-    """The contents of a checkpoint file. Only tensors and plain values are read; anything else in it is refused."""
+    """The contents of a checkpoint file, PyTorch's or .safetensors, whose header is checked against its length.
+
+    Raises FlowBenchError for a file that is missing, damaged, no checkpoint, or holds more than tensors and plain values.
+    """
     path = Path(path)
     if not path.is_file():
         raise FlowBenchError(f"There is no checkpoint file '{path}': check the path given to ckpt.")
+    check_file(path)
+    if is_safetensors(path):
+        return _from_safetensors(path)
     try:
         contents = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -36,13 +45,27 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
     return dict(contents)
 
 
+def _from_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise FlowBenchError(f"'{path}' is damaged or cut short ({error}): fetch or copy it again.") from error
+
+
 def is_ours(checkpoint: Mapping[str, Any]) -> bool:
     settings = checkpoint.get(SETTINGS)
-    return isinstance(settings, Mapping) and "model" in settings and "state_dict" in checkpoint
+    state = checkpoint.get("state_dict")
+    is_state = isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())
+    return isinstance(settings, Mapping) and "model" in settings and is_state
 
 
-def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path) -> None:
-    """Copies a state dict into a network; every missing, unknown or misshapen entry is an error that lists them."""
+def load_weights(
+    network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path, held: str | None = None
+) -> None:
+    """Copies a state dict into a network; every missing, unknown or misshapen entry is an error that lists them.
+
+    held: the model whose weights these are by their names, for the error.
+    """
     expected = network.state_dict()
     problems = []
     missing = sorted(set(expected) - set(state))
@@ -55,6 +78,6 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str
     if problems:
         raise FlowBenchError(
             f"The checkpoint '{source}' is not of this network: of {len(expected)} entries, {'; '.join(problems)}. "
-            "Choose the model that it was trained as."
+            f"{f'Its weights are those of model={held}.' if held else 'Choose the model that it was trained as.'}"
         )
     network.load_state_dict(dict(state))

@@ -8,15 +8,15 @@ from functools import cached_property, partial
 from inspect import signature
 from typing import Any
 
-import cv2
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from flowbench.data.augmentation import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
-from flowbench.data.mixing import Part, TrainingSamples, readable_indices
+from flowbench.data.mixing import LenientSamples, Part, TrainingSamples, readable_indices
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
+from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch, Protocol
 
@@ -120,6 +120,11 @@ class FlowDataModule(pl.LightningDataModule):
             raise FlowBenchError(f"Unknown split '{name}': choose {', '.join(splits)}.")
         for samples in splits[name].values():
             self._refuse_empty(samples, name)
+        if not splits[name] and name == "test" and self.val is not None:
+            raise FlowBenchError(
+                f"The data '{self.name}' has no test pairs, only validation pairs, which chose best.ckpt: measure on those "
+                "with split=val, or set data.test (of data=folder: data.test.images, data.test_share or data.lists.test)."
+            )
         if not splits[name]:
             self._refuse_empty(None, name)
         return splits[name]
@@ -158,7 +163,8 @@ class FlowDataModule(pl.LightningDataModule):
         return batch.unpacked()
 
     def val_dataloader(self) -> DataLoader:
-        return self._evaluation_loader(self.val)
+        # A file may become unreadable after setup, too.
+        return self._evaluation_loader(LenientSamples(self.val) if self.on_error == "skip" else self.val)
 
     def test_dataloader(self) -> DataLoader:
         return self._evaluation_loader(self._tested)
@@ -177,7 +183,7 @@ class FlowDataModule(pl.LightningDataModule):
         return DataLoader(
             samples,
             num_workers=self.workers,
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             **options,
@@ -217,8 +223,3 @@ def _settings(kind: type, key: str, given: Any) -> Any:
     if not isinstance(given, Mapping) or not set(needed) <= set(given) <= set(names):
         raise FlowBenchError(f"{key}={given}: give {{{', '.join(f'{name}: ...' for name in needed or names)}}}.")
     return kind(**given)
-
-
-def _start_worker(worker: int) -> None:
-    # Each worker is one process of many: OpenCV's own threads would fight over the cores.
-    cv2.setNumThreads(0)

@@ -1,8 +1,10 @@
-"""A decoded sample as the bytes of one .npy file, whose arrays are used where they lie once it is mapped into memory."""
+"""A decoded sample as the bytes of one .npy file and their checksum; its arrays are used where they lie in memory once the
+file is mapped."""
 
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,15 @@ import numpy as np
 from flowbench.structures import FlowSample
 
 # To be raised when the files change, or when decoding gives other values than before.
-VERSION = 1
+VERSION = 2
+_CHECKSUM = 4  # bytes at the end
 
 # Size and time of each file that a sample was decoded from.
 Stamp = list[tuple[int, int]]
 
 
 def encode(sample: FlowSample, stamp: Stamp) -> bytes:
-    """One record with a field for each array of the sample; its key and what was skipped are left out."""
+    """One record with a field for each array of the sample, and its CRC-32; its key and what was skipped are left out."""
     arrays = {
         "stamp": _stamp_array(stamp),
         "flow": sample.flow,
@@ -32,15 +35,20 @@ def encode(sample: FlowSample, stamp: Stamp) -> bytes:
         record[name] = array
     file = io.BytesIO()
     np.save(file, record)
-    return file.getvalue()
+    content = file.getvalue()
+    return content + _checksum(content)
 
 
 def map_sample(path: Path, stamp: Stamp) -> FlowSample | None:
-    """The sample in a file that `encode` made, without its key; None where there is none with this stamp.
+    """The sample in a file that `encode` made, without its key; None where there is none with this stamp, or it is damaged.
 
     The arrays lie in the file. Whoever changes one changes a copy of his own, page by page, and never the file.
     """
     try:
+        # A page that is read here is the one that the arrays are used from.
+        content = np.memmap(path, mode="r")
+        if content[-_CHECKSUM:].tobytes() != _checksum(content[:-_CHECKSUM]):
+            return None
         record = np.load(path, mmap_mode="c")
         if not np.array_equal(record["stamp"], _stamp_array(stamp)):
             return None
@@ -50,6 +58,10 @@ def map_sample(path: Path, stamp: Stamp) -> FlowSample | None:
     except Exception:
         # A damaged header makes NumPy raise nearly anything, and the sample's own files are still there.
         return None
+
+
+def _checksum(content: bytes | np.ndarray) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM, "little")
 
 
 def _stamp_array(stamp: Stamp) -> np.ndarray:

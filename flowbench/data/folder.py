@@ -9,6 +9,7 @@ from flowbench.data.augmentation import Augmentation
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.data.sets.folder import Folder
+from flowbench.data.sets.folder_parts import PARTS, SHARES, FolderDivision, FolderPart
 from flowbench.errors import FlowBenchError
 
 
@@ -18,38 +19,48 @@ def folder_data(
     images: str | None,
     second: str | None = None,
     flow: str | None = None,
+    step: int = 1,
+    white: int | None = None,
     validation_share: float = 0.0,
+    test_share: float = 0.0,
+    lists: Mapping[str, str | None] | None = None,
     val: Mapping[str, str | None] | None = None,
     test: Mapping[str, str | None] | None = None,
     augmentations: Mapping[str, Sequence[Augmentation]],
     **loading: Any,
 ) -> FlowDataModule:
-    """images, second, flow: as `Folder` has them; without flow, the pairs can be predicted only.
+    """The data module of a user's own pictures.
 
-    validation_share: this share of the pairs, the last ones, is not trained on but validated. val, test: images, second and
-    flow of pictures apart. Tested is what test says, or else what is validated, or else all pairs. augmentations: of
-    training samples, by whether their truth is "dense" or "sparse". loading: FlowDataModule's other arguments.
+    Tested is what test, test_share or lists.test says. Where nothing does, all pairs are, if none are validated: validated
+    pairs choose best.ckpt, and no pair that did is tested without being asked for.
 
-    Raises FlowBenchError where there are no pictures at all.
+    Args:
+        images, second, flow, step, white: as `Folder` has them; without flow, the pairs can be predicted only.
+        validation_share, test_share, lists: as `FolderDivision` has them.
+        val, test: images, second and flow of pictures apart.
+        augmentations: of training samples, by whether their truth is "dense" or "sparse".
+        loading: FlowDataModule's other arguments.
+
+    Raises FlowBenchError where there are no pictures at all, or settings exclude each other.
     """
-    if not 0 <= validation_share < 1:
-        raise FlowBenchError(f"data.validation_share={validation_share}: a share from 0 to below 1 is needed.")
-    val_apart, test_apart = _apart("val", val), _apart("test", test)
+    own = {"images": images, "second": second, "flow": flow, "step": step, "white": white}
+    shared = {"step": step, "white": white}
+    val_apart, test_apart = _apart("val", val, shared), _apart("test", test, shared)
     if images is None and val_apart is None and test_apart is None:
         raise FlowBenchError(
             "data=folder needs pictures: data.images='frames/*.png', and data.flow='flow/*.flo' where there is truth."
         )
-    own = {"images": images, "second": second, "flow": flow}
-    whole = None if images is None else Folder(**own)
-    held_out = (
-        Folder(**own, part=(1 - validation_share, 1)) if whole is not None and flow and validation_share else None
-    )
-    validated = _first(val_apart, held_out)
-    tested = _first(test_apart, validated, whole)
+    if flow and images is None:
+        raise FlowBenchError("data.flow has no pictures: set data.images.")
+    parts = _parts(own, {"val": validation_share, "test": test_share}, lists or {})
+    _refuse_two("val", val_apart, parts)
+    _refuse_two("test", test_apart, parts)
+    trained, validated = parts.get("train"), _first(val_apart, parts.get("val"))
+    tested = _first(test_apart, parts.get("test"), trained if validated is None else None)
     measured = tested is not None and tested.flow is not None
     return FlowDataModule(
         name=name,
-        train=_train(name, own, 1 - validation_share, augmentations) if flow else {},
+        train=_train(name, trained, augmentations) if flow and trained is not None else {},
         val=validated,
         test={name: tested} if measured else {},
         submission={} if measured or tested is None else {name: tested},
@@ -57,23 +68,53 @@ def folder_data(
     )
 
 
-def _first(*sets: Folder | None) -> Folder | None:
+def _parts(
+    own: Mapping[str, Any], shares: Mapping[str, float], lists: Mapping[str, str | None]
+) -> dict[str, Folder | FolderPart]:
+    """What data.images is divided into; "train" is all of it where nothing else is asked for."""
+    named = {part: file for part, file in lists.items() if file is not None}
+    asked = {part: share for part, share in shares.items() if share}
+    for part, share in shares.items():
+        if not 0 <= share < 1:
+            raise FlowBenchError(f"data.{SHARES[part]}={share}: a share from 0 to below 1 is needed.")
+    if sum(shares.values()) >= 1:
+        raise FlowBenchError(
+            f"data.validation_share={shares['val']} and data.test_share={shares['test']} leave nothing to train on."
+        )
+    if not set(named) <= set(PARTS):
+        raise FlowBenchError(f"data.lists has {', '.join(named)}: choose of {', '.join(PARTS)}.")
+    if named and asked:
+        raise FlowBenchError("data.lists and shares (data.validation_share, data.test_share) exclude each other.")
+    if own["images"] is None:
+        return {}
+    whole = Folder(**own)
+    if own["flow"] is None or not (named or asked):
+        return {"train": whole}
+    division = FolderDivision(whole, shares=asked, lists=named)
+    return {part: FolderPart(division, part) for part in named or ("train", *asked)}
+
+
+def _refuse_two(part: str, apart: Folder | None, parts: Mapping[str, object]) -> None:
+    if apart is not None and part in parts:
+        raise FlowBenchError(
+            f"data.{part}.images, pictures apart, and data.{SHARES[part]} or data.lists.{part} exclude each other: give one."
+        )
+
+
+def _first(*sets: Folder | FolderPart | None) -> Folder | FolderPart | None:
     """The first that there is; `or` would list its files."""
     return next((each for each in sets if each is not None), None)
 
 
-def _apart(split: str, files: Mapping[str, str | None] | None) -> Folder | None:
+def _apart(split: str, files: Mapping[str, str | None] | None, shared: Mapping[str, Any]) -> Folder | None:
     if files is None or files.get("images") is None:
         return None
     if split == "val" and files.get("flow") is None:
         raise FlowBenchError("data.val.images has no flow to validate against: set data.val.flow.")
-    return Folder(**files)
+    return Folder(**dict(shared) | dict(files))
 
 
 def _train(
-    name: str, own: Mapping[str, Any], share: float, augmentations: Mapping[str, Sequence[Augmentation]]
+    name: str, samples: Folder | FolderPart, augmentations: Mapping[str, Sequence[Augmentation]]
 ) -> dict[str, Part]:
-    if own["images"] is None:
-        raise FlowBenchError("data.flow has no pictures: set data.images.")
-    samples = Folder(**own, part=(0, share))
     return {name: Part(samples, augmentations["sparse" if samples.sparse else "dense"])}

@@ -66,6 +66,21 @@ def readable_indices(samples: Dataset) -> tuple[list[int], list[str]]:
     return readable, wrong
 
 
+class LenientSamples(Dataset):
+    """Samples to measure on, of which one that can no longer be read is passed over: the next that can stands in its place,
+    valid nowhere, so that it counts in no measure, and says what is wrong. Raises FlowBenchError for many in a row."""
+
+    def __init__(self, samples: Dataset) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> FlowSample:
+        sample = _next_readable(self.samples, index)
+        return replace(sample, valid=np.zeros_like(sample.valid)) if sample.skipped else sample
+
+
 class TrainingSamples(Dataset):
     """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
 
@@ -116,10 +131,15 @@ class TrainingSamples(Dataset):
     def _read(self, samples: Dataset, index: int) -> FlowSample:
         if self.on_error == "raise":
             return samples[index]
-        skipped: list[str] = []
-        for step in range(min(_MOST_SKIPPED, len(samples))):
-            try:
-                return replace(samples[(index + step) % len(samples)], skipped=tuple(skipped))
-            except FlowBenchError as error:
-                skipped.append(str(error))
-        raise FlowBenchError(f"{len(skipped)} pairs in a row cannot be read, the last one: {skipped[-1]}")
+        return _next_readable(samples, index)
+
+
+def _next_readable(samples: Dataset, index: int) -> FlowSample:
+    """The sample, or else the first readable one after it, which says what is wrong with those before."""
+    skipped: list[str] = []
+    for step in range(min(_MOST_SKIPPED, len(samples))):
+        try:
+            return replace(samples[(index + step) % len(samples)], skipped=tuple(skipped))
+        except FlowBenchError as error:
+            skipped.append(str(error))
+    raise FlowBenchError(f"{len(skipped)} pairs in a row cannot be read, the last one: {skipped[-1]}")

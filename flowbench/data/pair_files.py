@@ -26,7 +26,7 @@ class PairPaths:
     None where the truth is withheld. visible: a second flow file, valid where the point is visible in image2, too (KITTI's
     flow_noc). occluded, invalid: masks, as pictures or .npy, set where the point is not visible in image2, and where the
     truth means nothing. flow_step: the flow is taken at every flow_step-th row and column (2 for Spring, stored at twice
-    the size).
+    the size). white: the value of white in 16-bit images, as `read_image` has it.
     """
 
     key: str
@@ -37,6 +37,7 @@ class PairPaths:
     occluded: Path | None = None
     invalid: Path | None = None
     flow_step: int = 1
+    white: int | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -115,9 +116,10 @@ class PairFiles(Dataset, ABC):
 def read_pair(paths: PairPaths) -> FlowSample:
     """The pair with its truth; without truth the flow is zero and nowhere valid.
 
-    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture.
+    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture, and for a
+    truth that is known at no pixel: nothing can be learnt or measured there.
     """
-    image1, image2 = read_image(paths.image1), read_image(paths.image2)
+    image1, image2 = (read_image(image, white=paths.white) for image in (paths.image1, paths.image2))
     size = image1.shape[:2]
     _check_size(paths, paths.image2, image2.shape[:2], size)
     if paths.flow is None:
@@ -125,6 +127,11 @@ def read_pair(paths: PairPaths) -> FlowSample:
     flow, valid = _read_truth(paths, paths.flow, size)
     if paths.invalid is not None:
         valid = valid & ~_read_mask(paths, paths.invalid, size)
+    if not valid.any():
+        raise FlowBenchError(
+            f"{paths.flow}: the flow of pair {paths.key} is known at no pixel. Write it again or take the pair out of "
+            "the data; tools/doctor.py lists all such files."
+        )
     return FlowSample(image1, image2, flow, valid, _occluded(paths, valid, size), paths.key)
 
 

@@ -6,7 +6,8 @@ They try out a configuration, a doctor or the speed of loading before the real d
     python train.py data=sintel roots.sintel=datasets/Sintel ...
 
 Pair number k of each split, pass, direction and camera is a sequence of its own, of two frames, and shows one scene: that of
-`scenes(...).pair(k)`, whose truth is that of the pair. The pairs without truth, and those of another camera, show others.
+`scenes(...).pair(k)`, whose truth is that of the pair. The flow of a last frame, where the data set has it, is that of the
+pair again. The pairs without truth, and those of another camera, show others.
 """
 
 from __future__ import annotations
@@ -102,8 +103,10 @@ def _things(draw: _Drawing) -> None:
                 frames = f"frames_{pass_name}pass/{video}/left"
                 flow = f"optical_flow/{video}"
                 draw.write_pictures(pair.forward, f"{frames}/0006.png", f"{frames}/0007.png")
-                draw.write_flow(f"{flow}/into_future/left/OpticalFlowIntoFuture_0006_L.pfm", pair.forward.flow)
-                draw.write_flow(f"{flow}/into_past/left/OpticalFlowIntoPast_0007_L.pfm", pair.backward.flow)
+                # Every frame has its flow: that of the last leads on, and that of the first back, to where no picture is.
+                for frame in ("0006", "0007"):
+                    draw.write_flow(f"{flow}/into_future/left/OpticalFlowIntoFuture_{frame}_L.pfm", pair.forward.flow)
+                    draw.write_flow(f"{flow}/into_past/left/OpticalFlowIntoPast_{frame}_L.pfm", pair.backward.flow)
 
 
 def _things_subset(draw: _Drawing) -> None:
@@ -149,7 +152,9 @@ def _hd1k(draw: _Drawing) -> None:
     for number, pair in draw.samples("train", effects={}):
         sample, frames = pair.forward, [f"{number:06d}_00{frame}.png" for frame in (10, 11)]
         draw.write_pictures(sample, *(f"hd1k_input/image_2/{frame}" for frame in frames))
-        draw.write_flow(f"hd1k_flow_gt/flow_occ/{frames[0]}", sample.flow, is_measured(sample))
+        # The last frame has its flow, too, to a picture that is not there.
+        for frame in frames:
+            draw.write_flow(f"hd1k_flow_gt/flow_occ/{frame}", sample.flow, is_measured(sample))
 
 
 def _middlebury(draw: _Drawing) -> None:

@@ -11,6 +11,7 @@ from torch.nn.functional import mse_loss
 
 from flowbench.demos.inr_network import ImplicitPicture
 from flowbench.deq import DEQ, FixedPoint, JacobianPenalty, PhantomGradient
+from flowbench.images import unit_range
 
 # The state of an epoch starts from that of the epoch before, which the small change of the weights has moved little. Without
 # the penalty the sine has places that never come to rest.
@@ -31,7 +32,7 @@ def places(height: int, width: int) -> Tensor:
 
 def colours(image: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 -> (H W, 3) in [0, 1], row by row."""
-    return torch.from_numpy(image).reshape(-1, 3).float() / 255
+    return unit_range(torch.from_numpy(image).reshape(-1, 3))
 
 
 def fit_picture(network: ImplicitPicture, image: np.ndarray, epochs: int) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 
@@ -12,6 +12,8 @@ from flowbench.deq.gradients import Gradient, PhantomGradient
 from flowbench.deq.solution import Solution, StopReason
 from flowbench.deq.solver import Solver
 from flowbench.deq.state import Map, State, detach, select
+
+SliceStart = Literal["supervised", "solved"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,18 @@ class _Spaced:
 
 @dataclass(frozen=True, kw_only=True)
 class Sliced(_Spaced):
-    """Each slice of the steps starts from the supervised state of the slice before."""
+    """The solver runs once a slice of its steps, and each slice goes on from the one before.
+
+    start: from which of its states. "supervised": the one behind the phantom steps. "solved": the solver's own, from which
+    the phantom steps started, too (v1 of DEQ-Flow's code).
+    """
+
+    start: SliceStart = "supervised"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start not in get_args(SliceStart):
+            raise ValueError(f"start={self.start!r}: choose one of {', '.join(get_args(SliceStart))}.")
 
     def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
         part, z = solver.with_steps(self._share(solver)), z0
@@ -73,7 +86,7 @@ class Sliced(_Spaced):
             solution = _solve(part, f, z)
             states = _attach(attached, f, solution.z, solution)
             yield Correction(states, solution)
-            z = detach(states[-1])
+            z = detach(states[-1]) if self.start == "supervised" else solution.z
 
 
 @dataclass(frozen=True, kw_only=True)

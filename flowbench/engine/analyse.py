@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
@@ -33,6 +32,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, open_frames
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
+from flowbench.models.images import image_batch
 from flowbench.networks.delta_shares import DeltaSolve, delta_solve, dense_network
 from flowbench.networks.deqflow import DEQFlow
 from flowbench.ops.delta import Delta
@@ -63,12 +63,12 @@ class _Traced:
 
 @torch.inference_mode()
 def analyse(config: DictConfig) -> AnalysisResult:
-    """Solves one pair of `input` with +ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
+    """Solves one pair of `input` with ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
 
     Raises FlowBenchError for whatever the user can mend: settings, checkpoint, input, a solve that diverges.
     """
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
     tolerances, deltas = _tolerances(config), _deltas(config)
     deq = _equilibrium(config)
     model = load_model(config.ckpt, config.get("model"))[0].to(chosen_device(str(config.device)))
@@ -113,8 +113,7 @@ def _pair(config: DictConfig) -> list[Frame]:
 
 
 def _fitted(model: FlowModel, frame: Frame) -> Tensor:
-    image = torch.from_numpy(np.ascontiguousarray(frame.image)).to(model.device)
-    return model.fitting.fit(image.movedim(-1, 0)[None].float() / 255)
+    return model.fitting.fit(image_batch(frame.image, device=model.device, dtype=torch.float32))
 
 
 def _restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:

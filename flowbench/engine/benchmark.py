@@ -140,7 +140,7 @@ def _random_batch(batch: int, height: int, width: int, device: torch.device) -> 
 def _forward(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> Callable[[], Any]:
     def call() -> Any:
         with mixed_precision(device, precision):
-            return model.estimate(batch.image1, batch.image2)
+            return model.estimate_batch(batch.image1, batch.image2)
 
     return call
 

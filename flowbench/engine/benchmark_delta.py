@@ -36,13 +36,13 @@ class _Way:
 
 
 def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
-    """The dense solve, and each threshold by each rule, of +ckpt= on config.pair.
+    """The dense solve, and each threshold by each rule, of ckpt= on config.pair.
 
     Every way comes once a round, one after the other, so that all see the same machine. All take config.iterations steps, or
     as many as the model says, and none stops before: what is compared is the cost of a step.
     """
     if not config.get("ckpt"):
-        raise FlowBenchError("delta compares solves of trained weights: add +ckpt=<a checkpoint of DEQ-Flow>.")
+        raise FlowBenchError("delta compares solves of trained weights: add ckpt=<a checkpoint of DEQ-Flow>.")
     model, _ = load_model(config.ckpt, config.model)
     if not isinstance(model, DeltaDEQModel):
         raise FlowBenchError(f"{model.name} has no delta rule: choose a model=deltadeq_...")

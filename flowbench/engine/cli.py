@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -16,58 +16,85 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from flowbench.configs import config_folder
+from flowbench.engine.arguments import hydra_words
+from flowbench.engine.choices import check_choices
 from flowbench.engine.cpu_memory import keep_freed_memory
+from flowbench.engine.failures import Failures, write_to_log_file
+from flowbench.engine.interruption import Interrupted, refuse_to_start, signals_end_the_program
 from flowbench.engine.quiet import quieten_lightning
-from flowbench.engine.sentences import USER_ERRORS, sentence
+from flowbench.engine.rank import is_first_process
+from flowbench.engine.refused_runs import without_empty_folder
+from flowbench.engine.sentences import is_explained, sentence
+from flowbench.engine.value_checks import check_values
 
 Task = Callable[[DictConfig], Any]
 
 
-def command(task: Task, *, config: str) -> None:
+def command(task: Task, *, config: str, positional: str | None = None) -> None:
     """Composes conf/<config>.yaml with the command line and runs the task on it.
 
-    What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well.
+    What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well. positional: the
+    setting that words without a name belong to, as in `predict.py clip.mp4`.
     """
     keep_freed_memory()
     # Hydra then passes its errors on instead of printing and ending the program itself.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
-    sys.argv[1:] = _with_resumed_folder(sys.argv[1:])
     quieten_lightning()
+    failures = Failures(config)
     try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
-            _in_a_sentence(task, config)
-        )()
-    except USER_ERRORS as error:
-        if _debugging():
+        with signals_end_the_program():
+            sys.argv[1:] = hydra_words(sys.argv[1:], config=config, positional=positional)
+            check_choices(sys.argv[1:])
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
+                without_empty_folder(_in_a_sentence(task, config, failures), sys.argv[1:])
+            )()
+    except Interrupted as end:
+        if is_first_process():
+            failures.tell()
+            Console(stderr=True, soft_wrap=True).print(_escaped(end.told), highlight=False)
+        sys.exit(end.exit_status)
+    except Exception as error:
+        failures.tell()
+        if _debugging() or not is_explained(error):
             raise
-        _fail(sentence(error, config=config, arguments=sys.argv[1:]))
+        if not failures:
+            _fail(sentence(error, config=config, arguments=sys.argv[1:]))
+        sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted.")
         sys.exit(130)
 
 
-def _in_a_sentence(task: Task, config_name: str) -> Task:
-    """In a single run Hydra would print its own lines around an error; a sweep must go on to its next job."""
+def _in_a_sentence(task: Task, config_name: str, failures: Failures) -> Task:
+    """In a single run Hydra would print its own lines around an error; a sweep must go on to its next job.
+
+    Either way the run's log file has what ended it.
+    """
 
     def run(config: DictConfig) -> Any:
+        refuse_to_start()
+        failures.begin()
         try:
+            check_values(config, config_name)
             return task(config)
-        except USER_ERRORS as error:
-            if _debugging() or HydraConfig.get().mode == RunMode.MULTIRUN:
+        except Interrupted as end:
+            if is_first_process():
+                write_to_log_file(end.told, level=logging.WARNING)
+            raise
+        except Exception as error:
+            explained = is_explained(error)
+            told = failures.sentence(error) if explained else f"{type(error).__name__}: {error}"
+            write_to_log_file(told, error=None if explained and not _debugging() else error)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                failures.add(told)
                 raise
-            _fail(sentence(error, config=config_name, arguments=sys.argv[1:]))
+            if _debugging() or not explained:
+                raise
+            _fail(told)
 
     run.__module__, run.__name__ = task.__module__, task.__name__
     return run
-
-
-def _with_resumed_folder(arguments: list[str]) -> list[str]:
-    """A resumed run goes on in its own folder: no new one is made for it."""
-    folders = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
-    if not folders or not Path(folders[-1]).is_dir():
-        return arguments
-    return [*arguments, f"hydra.run.dir='{folders[-1]}'", "hydra.output_subdir=null"]
 
 
 def _debugging() -> bool:

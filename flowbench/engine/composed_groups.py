@@ -12,12 +12,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from flowbench.configs import config_folder
+from flowbench.engine.choices import check_choices
 from flowbench.errors import FlowBenchError
 
 
 def model_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """conf/model/<name>.yaml with changes."""
-    return _composed([f"+model={name}", *(_of_the_model(change) for change in overrides)]).model
+    """conf/model/<name>.yaml with changes. Raises FlowBenchError for a model, or a part of it, that does not exist."""
+    words = [f"+model={name}", *(_of_the_model(change) for change in overrides)]
+    check_choices(words)
+    return _composed(words).model
 
 
 def chosen_data(overrides: Sequence[str]) -> list[str]:
@@ -25,6 +28,16 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     values = [word.value() for word in parsed if word.key_or_group == "data"]
     return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
+
+
+def given_roots(overrides: Sequence[str]) -> dict[str, str]:
+    """Where a command line's words say that data sets lie: roots.<name>=<folder>, by name."""
+    words = OverridesParser.create().parse_overrides([word for word in overrides if "roots." in word])
+    return {
+        word.key_or_group.removeprefix("roots."): word.value()
+        for word in words
+        if word.key_or_group.startswith("roots.") and not word.is_delete()
+    }
 
 
 def data_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:

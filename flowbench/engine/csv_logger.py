@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 
 _SECONDS_BETWEEN_SAVES = 5.0
@@ -43,12 +44,17 @@ class CSVMetrics(Logger):
         """Reads the rows back that were written up to and with last_step."""
         if not self.path.is_file():
             return
-        with open(self.path, newline="") as file:
-            for row in csv.DictReader(file):
-                if int(row["step"]) <= last_step:
-                    self._rows[int(row["step"])] = {
-                        name: value for name, value in row.items() if value and name != "step"
-                    }
+        try:
+            with open(self.path, newline="") as file:
+                table = list(csv.DictReader(file, strict=True))
+            steps = [int(row["step"]) for row in table]
+        except (csv.Error, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
+            raise FlowBenchError(
+                f"{self.path} is damaged ({error}): mend it, or move it away to go on without the rows so far."
+            ) from error
+        for step, row in zip(steps, table, strict=True):
+            if step <= last_step:
+                self._rows[step] = {name: value for name, value in row.items() if value and name != "step"}
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

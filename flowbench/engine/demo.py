@@ -39,10 +39,10 @@ def demo(config: DictConfig) -> DemoResult:
     folder = Path(HydraConfig.get().runtime.output_dir)
     console = Console(highlight=False, soft_wrap=True)
     checkpoint, seconds = _train(config, folder, console)
-    _run(console, "evaluate.py", folder / "evaluation", f"+ckpt='{checkpoint}'")
+    _run(console, "evaluate.py", folder / "evaluation", f"ckpt={checkpoint}")
     pictures = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
     for name, given in config.predict.items():
-        _run(console, "predict.py", folder / name, f"+ckpt='{checkpoint}'", f"input='{_ROOT / given}'")
+        _run(console, "predict.py", folder / name, f"ckpt={checkpoint}", f"input={_ROOT / given}")
         pictures += sorted((folder / name / "pictures").glob("*.png"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())["metrics"]
     result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, pictures)
@@ -59,7 +59,7 @@ def _train(config: DictConfig, folder: Path, console: Console) -> tuple[Path, fl
 
 def _run(console: Console, program: str, folder: Path, *words: str) -> None:
     console.print(f"\n[bold]python {program} {' '.join(words)}[/]".replace(f"{_ROOT}/", ""))
-    command = [sys.executable, str(_ROOT / program), *words, f"hydra.run.dir='{folder}'"]
+    command = [sys.executable, str(_ROOT / program), *words, f"hydra.run.dir={folder}"]
     if subprocess.run(command, cwd=_ROOT, check=False).returncode:
         raise FlowBenchError(f"{program} failed; its message stands above.")
 

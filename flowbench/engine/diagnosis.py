@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 from typing import Any
 
 from flowbench.engine.listings import Listing
 from flowbench.engine.pair_checks import PairCheck, PairFigures, Problem
+
+# Right flow leaves 0.1 to 0.7 of the difference between the images, wrong flow 0.8 to 2 (engine/warp_check.py).
+_MOST_AFTER_WARPING = 0.9
+# Of the pairs that tell; a few may be of fog, glass or fast light.
+_SUSPICIOUS_SHARE, _WRONG_SHARE = 0.2, 0.5
+_LEAST_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,24 @@ class SetDiagnosis:
         """Each once, however many pairs share the file."""
         if self.listing.error is not None:
             return [Problem("error", self.listing.root or self.listing.title, self.listing.error)]
-        return list(dict.fromkeys(problem for check in self.checks for problem in check.problems))
+        of_set = [Problem("warning", self.listing.root, each) for each in self.listing.left_out]
+        of_set += [self.untruth] if self.untruth is not None else []
+        return of_set + list(dict.fromkeys(problem for check in self.checks for problem in check.problems))
+
+    @cached_property
+    def untruth(self) -> Problem | None:
+        """That the ground truth explains the images no better than no motion, in too many of the pairs that tell."""
+        left = [check.figures.after_warping for check in self.checks if check.figures is not None]
+        told = [(place, share) for place, share in enumerate(left) if share is not None]
+        failed = [place for place, share in told if share > _MOST_AFTER_WARPING]
+        if len(failed) <= _SUSPICIOUS_SHARE * len(told):
+            return None
+        level = "error" if len(failed) > _WRONG_SHARE * len(told) and len(told) >= _LEAST_PAIRS else "warning"
+        what = (
+            f"image 2, warped by the flow, is no more like image 1 than as it is, in {len(failed)} of {len(told)} pairs: "
+            "does the flow belong to these images, from the first to the second, with u to the right and v down, in pixels?"
+        )
+        return Problem(level, self.listing.root or self.listing.title, what)
 
     @cached_property
     def row(self) -> dict[str, Any]:
@@ -72,8 +96,13 @@ class Diagnosis:
     @property
     def bad_files(self) -> int:
         """Files with an error, each once."""
-        listed = (problem for each in self.sets if each.listing.error is None for problem in each.problems)
-        return len({problem.file for problem in listed if problem.level == "error"})
+        found = (problem for each in self.sets for check in each.checks for problem in check.problems)
+        return len({problem.file for problem in found if problem.level == "error"})
+
+    @property
+    def untrue(self) -> int:
+        """Data sets whose ground truth does not belong to the images."""
+        return sum(each.untruth is not None and each.untruth.level == "error" for each in self.sets)
 
 
 def _sizes(figures: Sequence[PairFigures]) -> dict[str, int]:
@@ -86,11 +115,13 @@ def _flow_figures(figures: Sequence[PairFigures]) -> dict[str, float | None]:
     """Lengths in pixels; the mean length and the occluded share are over all known pixels together."""
     shares = [figure.valid / (figure.size[0] * figure.size[1]) for figure in figures]
     said = [figure for figure in figures if figure.occluded is not None]
+    warped = [figure.after_warping for figure in figures if figure.after_warping is not None]
     return {
         "valid (mean)": _ratio(sum(shares), len(shares)),
         "valid (least)": min(shares, default=None),
         "mean |flow|": _ratio(sum(figure.total for figure in figures), sum(figure.valid for figure in figures)),
         "longest flow": max((figure.longest for figure in figures), default=None),
+        "after warping (median)": median(warped) if warped else None,
         "occluded": _ratio(sum(figure.occluded for figure in said), sum(figure.valid for figure in said)),
     }
 

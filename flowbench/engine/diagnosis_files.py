@@ -18,7 +18,7 @@ FIGURES, PROBLEMS = "doctor.json", "problems.csv"
 
 _MOST_PROBLEMS_SHOWN = 50
 _MOST_SIZES_SHOWN = 4
-_PERCENTAGES = ("valid (mean)", "valid (least)", "occluded")
+_PERCENTAGES = ("valid (mean)", "valid (least)", "occluded", "after warping (median)")
 _LENGTHS = ("mean |flow|", "longest flow")
 
 

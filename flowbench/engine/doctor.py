@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.arguments import job_overrides
 from flowbench.engine.composed_groups import chosen_data, data_config
 from flowbench.engine.diagnosis import Diagnosis, SetDiagnosis
 from flowbench.engine.diagnosis_files import PROBLEMS, print_diagnosis, write_diagnosis
@@ -21,6 +22,8 @@ from flowbench.errors import FlowBenchError
 
 # Scenes that are drawn: enough to see that they are.
 _GENERATED = 20
+# Pairs of each data set whose images are compared after warping, which takes longer than reading them.
+_WARPED = 100
 
 
 def doctor(config: DictConfig) -> Diagnosis:
@@ -45,7 +48,7 @@ def doctor(config: DictConfig) -> Diagnosis:
 
 
 def _modules(config: DictConfig) -> list[FlowDataModule]:
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = job_overrides()
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]
@@ -58,8 +61,11 @@ def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Call
     """The check of each pair by the pair's name, once for all sets that share it."""
     files = [each for each in found if each.pairs]
     opened = {each.pairs[place] for each in files for place in each.places(at_most or each.used)}
+    warped = {each.pairs[place] for each in files for place in each.places(min(at_most or _WARPED, _WARPED))}
     calls: dict[Hashable, Callable[[], PairCheck]] = {
-        paths: partial(check_pair, paths, opened=paths in opened) for each in files for paths in each.pairs
+        paths: partial(check_pair, paths, opened=paths in opened, warped=paths in warped)
+        for each in files
+        for paths in each.pairs
     }
     for each in found:
         if not each.pairs:
@@ -80,5 +86,7 @@ def _refuse_bad(diagnosis: Diagnosis, folder: Path) -> None:
         found.append(f"{diagnosis.lost} of {len(diagnosis.sets)} data sets cannot be listed")
     if diagnosis.bad_files:
         found.append(f"{diagnosis.bad_files} {'file is' if diagnosis.bad_files == 1 else 'files are'} bad")
+    if diagnosis.untrue:
+        found.append(f"the flow of {diagnosis.untrue} of {len(diagnosis.sets)} data sets does not belong to the images")
     if found:
         raise FlowBenchError(f"{' and '.join(found)}: {folder / PROBLEMS} names each.")

@@ -11,21 +11,27 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import RichProgressBar
 from torch.utils.data import Dataset
 
-from flowbench.configs import build
+from flowbench.builder import targets
+from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
+from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.composed_groups import chosen_data, data_config
+from flowbench.engine.arguments import job_overrides
+from flowbench.engine.composed_groups import chosen_data, data_config, given_roots
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
+from flowbench.engine.interruption import OwnSignals
 from flowbench.engine.models import load_model
-from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
+from flowbench.engine.rank import is_first_process
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
 from flowbench.errors import FlowBenchError
+from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
 
@@ -40,13 +46,13 @@ class _Test:
 
 
 def evaluate(config: DictConfig) -> list[EvaluationResult]:
-    """Evaluates +ckpt=<ours or official> on each data set, in a folder each where there are several.
+    """Evaluates ckpt=<ours or official> on each data set, in a folder each where there are several.
 
     Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv or thresholds.csv where
     step limits or thresholds of the delta rule are compared; several get summary.csv, too.
     """
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     model.warm_start = config.warm_start
@@ -54,11 +60,11 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
     tests = _tests(evaluated_data(config, settings), config.split)
     with processes(config.trainer):
         recorder, timer = SampleRecorder(), NetworkTimer()
-        callbacks = [recorder, timer, RichProgressBar()]
+        callbacks = [recorder, timer, RichProgressBar(), OwnSignals()]
         trainer = build(config.trainer, callbacks=callbacks, logger=False, default_root_dir=str(folder))
         results = []
         for test in tests:
-            own = folder / test.label.replace("/", "_") if len(tests) > 1 else folder
+            own = inside(folder, test.label.replace("/", "_")) if len(tests) > 1 else folder
             results.append(_evaluated(config, own, model, test, trainer, recorder, timer))
     if is_first_process() and len(results) > 1:
         write_summary(folder, results)
@@ -67,25 +73,29 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
 
 def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[FlowDataModule]:
     """The data that was asked for, one or a list, or else the data that the checkpoint was trained on."""
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = job_overrides()
     names = chosen_data(overrides)
     if names:
         return [build(data_config(name, overrides)) for name in names]
-    return [evaluation_data(config.get("data"), settings, overrides)]
+    return [evaluation_data(config, settings, overrides)]
 
 
-def evaluation_data(
-    chosen: DictConfig | None, settings: Mapping[str, Any], overrides: Sequence[str] = ()
-) -> FlowDataModule:
+def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> FlowDataModule:
     """The data that was asked for, or else the data that the checkpoint was trained on, where that or roots.<set>= says."""
-    if chosen and "_target_" in chosen:
-        return build(chosen)
-    if "data" not in settings:
+    changes = plain(config.get("data")) or {}
+    if "_target_" in changes:
+        return build(changes)
+    if not isinstance(settings.get("data"), Mapping):
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    roots = [word.lstrip("+") for word in overrides if word.lstrip("+").startswith("roots.")]
-    remembered = OmegaConf.create({"data": dict(settings["data"]), "roots": dict(settings.get("roots", {}))})
-    whole = OmegaConf.merge(remembered, {"data": chosen or {}}, OmegaConf.from_dotlist(roots))
-    return build(whole.data, from_checkpoint=True)
+    kept = settings.get("roots")
+    roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(config.roots), given_roots(overrides))
+    # The cache is written by training alone, in a folder of the machine that trained.
+    remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
+    data = with_roots(merged(remembered, changes), roots)
+    made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
+    if not isinstance(made, FlowDataModule):
+        raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")
+    return made
 
 
 def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:

@@ -19,6 +19,7 @@ from flowbench.engine.exportable import EXPORTABLE, Exportable
 from flowbench.engine.models import load_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
+from flowbench.io.names import inside
 from flowbench.io.records import write_json
 from flowbench.models.base import FlowModel
 from flowbench.report.table import print_table, rows_table
@@ -39,7 +40,7 @@ class ExportResult:
 
 
 def export(config: DictConfig) -> ExportResult:
-    """Writes the network of +ckpt=<ours or official> as <run folder>/<model>.<onnx or pt2>, compares the file with PyTorch,
+    """Writes the network of ckpt=<ours or official> as <run folder>/<model>.<onnx or pt2>, compares the file with PyTorch,
     and describes it in <model>.json.
 
     Raises FlowBenchError for whatever the user can mend, for a network that cannot be exported, and for a file whose flow
@@ -48,7 +49,7 @@ def export(config: DictConfig) -> ExportResult:
     if config.format not in FORMATS:
         raise FlowBenchError(f"Unknown format '{config.format}': choose one of {', '.join(FORMATS)}.")
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add ckpt=<file>.")
     if not isinstance(config.dynamic, bool):
         raise FlowBenchError(f"dynamic={config.dynamic}: choose true or false.")
     form = FORMATS[config.format]
@@ -58,7 +59,7 @@ def export(config: DictConfig) -> ExportResult:
         model.set_iterations(config.iterations)
     check_exportable(model, config.format, config.dynamic)
     size = _checked_size(config.size, model.network.stride, config.dynamic)
-    file = Path(HydraConfig.get().runtime.output_dir) / f"{model.name}{form.suffix}"
+    file = inside(Path(HydraConfig.get().runtime.output_dir), f"{model.name}{form.suffix}")
     rows = export_model(model, form, file, size, dynamic=config.dynamic)
     description = file.with_suffix(".json")
     write_json(description, {**_description(config, model, form, file, size), "differences": rows})

@@ -20,7 +20,7 @@ class Listing:
     uses: "train/kitti x200", "val", "test/kitti". tree: which of several trees lies under the root, where the data set has
     several. pairs: their files; none for built-in scenes. used: how many pairs it has. found: how many there are of what
     was chosen, whatever the data set's own at_most says. published: how many there should be, None where nobody says.
-    error: why it could not be listed.
+    left_out: what is told of files that belong to no pair. error: why it could not be listed.
     """
 
     title: str
@@ -32,6 +32,7 @@ class Listing:
     used: int = 0
     found: int = 0
     published: int | None = None
+    left_out: Sequence[str] = ()
     error: str | None = None
 
     @property
@@ -106,6 +107,7 @@ def _listed(use: str, samples: Dataset) -> Listing:
             found=len(samples.all_pairs),
             published=samples.published_count(),
             tree=getattr(samples, "tree_found", None),
+            left_out=getattr(samples, "left_out", ()),
         )
     except (FlowBenchError, OSError) as error:
         return replace(listing, error=str(error))

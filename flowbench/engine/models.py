@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from flowbench.builder import targets
+from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
-from flowbench.configs import build, resolved
+from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
+from flowbench.configs import build, plain, resolved
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel
+
+# Under what names training programs store the weights beside other things.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model")
 
 
 def build_model(config: DictConfig) -> FlowModel:
@@ -29,16 +34,18 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     Ours knows its model, whose settings `config` may change; an official checkpoint needs the whole config.
     """
     contents = read_checkpoint(checkpoint)
-    settings = contents[SETTINGS] if is_ours(contents) else {}
+    settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
         model = _from_ours(settings["model"], config)
     elif config and "_target_" in config:
         model = _for_official(config, contents)
     else:
+        held = model_of(official_state(contents))
         raise FlowBenchError(
-            f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model=<name>."
+            f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model="
+            f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
-    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    _load(model, contents, checkpoint)
     if _is_size(size := settings.get(TRAINING_SIZE)):
         model.settings[TRAINING_SIZE] = list(size)
     return model.eval(), settings
@@ -48,40 +55,40 @@ def _is_size(found: Any) -> bool:
     return isinstance(found, list) and len(found) == 2 and all(type(side) is int and side > 0 for side in found)
 
 
+def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path) -> None:
+    held = None if is_ours(contents) else model_of(official_state(contents))
+    load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
+
+
 def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
-    merged = OmegaConf.create(dict(remembered))
-    if config:
-        if "_target_" in config and config.get("name") != remembered.get("name"):
-            model = build_model(config)
-            changes = model.changes_for_weights_of(remembered)
-            if changes is not None:
-                return build_model(OmegaConf.merge(config, changes)) if changes else model
-            raise FlowBenchError(
-                f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked "
-                "for: leave model out, the checkpoint knows its own."
-            )
-        merged = _changed(merged, config)
-    model = build(merged, from_checkpoint=True)
-    model.settings = {"model": resolved(merged)}
+    if config and "_target_" in config and config.get("name") != remembered.get("name"):
+        return _of_another_name(remembered, config)
+    changes = plain(config) if config else {}
+    whole = merged(remembered, changes)
+    model = build_remembered({"model": whole}, also=set(targets(changes)))["model"]
+    if not isinstance(model, FlowModel):
+        raise FlowBenchError("The checkpoint's settings do not describe a model: it was not loaded.")
+    # Resolved without the environment, which may hold secrets.
+    model.settings = {"model": merged(remembered, resolved(config) if config else {})}
     return model
 
 
-def _changed(remembered: DictConfig, changes: DictConfig) -> DictConfig:
-    """The remembered config with changes. A part of another kind takes the place of the old one, whose settings it lacks."""
-    kept = copy.deepcopy(remembered)
-    for name, change in changes.items():
-        old = kept.get(name)
-        if not (isinstance(old, DictConfig) and isinstance(change, DictConfig)):
-            continue
-        another_kind = "_target_" in change and change["_target_"] != old.get("_target_")
-        kept[name] = OmegaConf.create() if another_kind else _changed(old, change)
-    return OmegaConf.merge(kept, changes)
+def _of_another_name(remembered: Mapping[str, Any], config: DictConfig) -> FlowModel:
+    """The model that was asked for, where the weights of the remembered one are its own."""
+    model = build_model(config)
+    changes = model.changes_for_weights_of(remembered)
+    if changes is None:
+        raise FlowBenchError(
+            f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked for: leave "
+            "model out, the checkpoint knows its own."
+        )
+    return build_model(OmegaConf.merge(config, changes)) if changes else model
 
 
 def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
     """The model that was asked for, in the variant that the checkpoint holds."""
     model = build_model(config)
-    changes = model.official_changes(_state_dict(contents))
+    changes = model.official_changes(official_state(contents))
     return build_model(OmegaConf.merge(config, changes)) if changes else model
 
 
@@ -89,9 +96,9 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
     """Copies a checkpoint's weights, ours or official, into a model that keeps its own settings."""
     contents = read_checkpoint(checkpoint)
     if is_ours(contents):
-        trained_with = contents[SETTINGS]["model"].get("network", {})
+        trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
-        trained_with = model.official_changes(_state_dict(contents)).get("network", {})
+        trained_with = model.official_changes(official_state(contents)).get("network", {})
     own = model.settings["model"]["network"]
     for name in model.weights_depend_on:
         if name in trained_with and trained_with[name] != own[name]:
@@ -100,7 +107,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
                 f"The weights in '{checkpoint}' need {needed}, but the model has {str(own[name]).lower()}: add {needed}, or "
                 "start from other weights."
             )
-    load_weights(model.network, network_weights(model, contents), source=checkpoint)
+    _load(model, contents, checkpoint)
 
 
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -108,13 +115,18 @@ def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, 
     if is_ours(contents):
         state = contents["state_dict"]
         return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
-    return model.from_official(_state_dict(contents))
+    return model.from_official(official_state(contents))
 
 
-def _state_dict(contents: Mapping[str, Any]) -> dict[str, Tensor]:
-    state = contents.get("state_dict", contents)
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FlowBenchError(
-            "The checkpoint holds no state dict: a mapping of parameter names to tensors was expected."
-        )
-    return dict(state)
+def official_state(contents: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state dict that a file of another code base is, or holds under one of the usual names.
+
+    Raises FlowBenchError where there is none.
+    """
+    for state in (contents, *(contents.get(name) for name in _STATE_DICTS)):
+        if isinstance(state, Mapping) and state and all(isinstance(value, Tensor) for value in state.values()):
+            return {str(name): tensor for name, tensor in state.items()}
+    raise FlowBenchError(
+        f"The checkpoint holds no state dict: a mapping of parameter names to tensors was expected, as it is or under "
+        f"{', '.join(_STATE_DICTS)}; found {', '.join(sorted(map(str, contents))[:6]) or 'nothing'}."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from flowbench.data.pair_files import PairPaths, read_pair
+from flowbench.engine.warp_check import difference_after_warping
 from flowbench.errors import FlowBenchError
 from flowbench.io.flo import read_flo
 from flowbench.io.flow import read_flow
@@ -41,13 +42,15 @@ class Problem:
 @dataclass(frozen=True)
 class PairFigures:
     """size: (height, width). valid: pixels whose flow is known, None where there is no truth. longest, total: the greatest
-    and the summed length of their flow, px. occluded: those of them that image2 does not show, None where nobody says."""
+    and the summed length of their flow, px. occluded: those of them that image2 does not show, None where nobody says.
+    after_warping: `difference_after_warping`, None where it was not looked at or does not tell."""
 
     size: Size
     valid: int | None = None
     longest: float = 0.0
     total: float = 0.0
     occluded: int | None = None
+    after_warping: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class PairCheck:
     figures: PairFigures | None = None
 
 
-def check_pair(paths: PairPaths, *, opened: bool) -> PairCheck:
-    """opened: whether the files are read; otherwise it is only seen whether they are there."""
+def check_pair(paths: PairPaths, *, opened: bool, warped: bool = True) -> PairCheck:
+    """opened: whether the files are read; otherwise it is only seen whether they are there. warped: whether the images are
+    compared after warping by the ground truth, too."""
     if not opened:
         return PairCheck(tuple(_absent(paths)))
     try:
@@ -69,6 +73,8 @@ def check_pair(paths: PairPaths, *, opened: bool) -> PairCheck:
     if paths.flow is None:
         return PairCheck((), PairFigures(sample.valid.shape))
     figures = _figures(sample.flow, sample.valid, sample.occluded)
+    if warped:
+        figures = replace(figures, after_warping=difference_after_warping(sample))
     return PairCheck(tuple(_problems_of_truth(paths.flow, figures)), figures)
 
 
@@ -86,6 +92,7 @@ def check_generated(samples: Dataset, index: int) -> PairCheck:
     if not np.isfinite(sample.flow[sample.valid]).all():
         return PairCheck((Problem("error", sample.key, "the flow is not finite where it is valid"),))
     figures = _figures(sample.flow, sample.valid, sample.occluded)
+    figures = replace(figures, after_warping=difference_after_warping(sample))
     return PairCheck(tuple(_problems_of_truth(Path(sample.key), figures)), figures)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
-import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Dataset
 
+from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
 
 Result = TypeVar("Result")
@@ -32,7 +32,7 @@ def all_results(calls: Mapping[Hashable, Callable[[], Result]], workers: int) ->
         batch_size=_CALLS_AT_ONCE,
         num_workers=workers,
         collate_fn=list,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
     )
     # The processes start here, before the bar's thread does: a process copies the locks that other threads hold.
     batches = iter(loader)
@@ -55,8 +55,3 @@ class _Calls(Dataset):
 
     def __getitem__(self, index: int) -> Result:
         return self.calls[index]()
-
-
-def _start_worker(worker: int) -> None:
-    # Each is one process of many: OpenCV's own threads would fight over the cores.
-    cv2.setNumThreads(0)

@@ -57,7 +57,7 @@ class PredictionResult:
 
 
 def predict(config: DictConfig) -> PredictionResult:
-    """Predicts flow with +ckpt=<ours or official>, for input=<video | folder | pattern | [a.png,b.png]> or for data=<name>.
+    """Predicts flow with ckpt=<ours or official>, for input=<video | folder | pattern | [a.png,b.png]> or for data=<name>.
 
     Holds batch_size + 1 frames at a time, however long the input is. A data set is predicted as its protocol has it. Raises
     FlowBenchError for whatever the user can mend: settings, checkpoint, input.
@@ -90,7 +90,7 @@ def _model(config: DictConfig, protocol: Protocol) -> FlowModel:
 
 def _prediction_of_frames(config: DictConfig, folder: Path) -> Prediction:
     given = [str(path) for path in config.input] if isinstance(config.input, ListConfig) else str(config.input)
-    source = open_frames(given)
+    source = open_frames(given, white=config.white)
     known = [count for count in (config.limit, source.count and source.count - 1) if count]
     frames = source if config.limit is None else islice(source, config.limit + 1)
     sinks = partial(file_sinks, folder, config.format, config.pictures is not False, config.max_flow)
@@ -102,7 +102,7 @@ def _prediction_of_frames(config: DictConfig, folder: Path) -> Prediction:
         ),
         forward=_with_video(config, folder, source, sinks()),
         backward=sinks("backward_") if config.backward else [],
-        notes=partial(_wrong_header, source.count if config.limit is None else None),
+        notes=partial(_notes, source, source.count if config.limit is None else None),
     )
 
 
@@ -116,9 +116,14 @@ def _with_video(config: DictConfig, folder: Path, source: FrameSource, sinks: li
         yield [*sinks, video]
 
 
-def _wrong_header(claimed_frames: int | None, pairs: int) -> Iterator[str]:
+def _notes(source: FrameSource, claimed_frames: int | None, pairs: int) -> Iterator[str]:
     if claimed_frames not in (None, pairs + 1):
         yield f"The video's header claims {claimed_frames} frames, but {pairs + 1} could be read."
+    if isinstance(source, VideoFrames) and source.repeated:
+        yield (
+            f"Warning: {source.repeated} of {pairs + 1} frames are the same as the frame before: nothing moves there, or "
+            "OpenCV could not decode them."
+        )
 
 
 def _write_summary(folder: Path, totals: Totals) -> Path:

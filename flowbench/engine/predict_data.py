@@ -8,13 +8,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles
+from flowbench.engine.arguments import job_overrides
 from flowbench.engine.composed_groups import chosen_data
 from flowbench.engine.prediction_loop import PairStream, Prediction
 from flowbench.engine.predictions import file_sinks
@@ -45,7 +45,7 @@ def prediction_of_data(config: DictConfig, folder: Path) -> Prediction:
 
 def chosen_data_module(config: DictConfig) -> FlowDataModule:
     """The data of data=<name>. Raises FlowBenchError for a list of them."""
-    names = chosen_data(list(HydraConfig.get().overrides.task))
+    names = chosen_data(job_overrides())
     if names:
         raise FlowBenchError(f"data=[{','.join(names)}]: one data set at a time, for instance data={names[0]}.")
     return build(config.data)

@@ -16,7 +16,7 @@ _CHOICES = {
     "compare_cold": (True, False),
     "submission": (True, False),
 }
-_COUNTS = {"batch_size": int, "iterations": int | None, "limit": int | None}
+_COUNTS = {"batch_size": int, "iterations": int | None, "limit": int | None, "white": int | None}
 _AMOUNTS = {"fps": int | float | None, "max_flow": int | float | None}
 
 
@@ -41,7 +41,7 @@ def check_settings(config: DictConfig) -> None:
 
 def _check_source(config: DictConfig) -> None:
     if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add +ckpt=<file>.")
+        raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add ckpt=<file>.")
     if config.input and config.get("data"):
         raise FlowBenchError(f"input={config.input} and data={config.data.get('name')} exclude each other: give one.")
     if not config.input and not config.get("data"):
@@ -71,6 +71,8 @@ def _check_data(config: DictConfig) -> None:
             f"batch_size={config.batch_size}: the pairs of a data set, which may differ in size, are predicted one at a "
             "time. Leave batch_size out."
         )
+    if config.white is not None:
+        raise FlowBenchError(f"white={config.white} is for input; a folder of your own takes data.white.")
     if config.video is True:
         raise FlowBenchError("video=true: a data set's pairs are no video. Leave it out, or give input=<a folder>.")
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from flowbench.io import Frame, write_flow, write_image, write_video
+from flowbench.io.names import inside
 from flowbench.io.video_writer import VideoWriter
 from flowbench.report.colour import flow_to_image, wheel_image
 from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid, scaled
@@ -35,7 +36,7 @@ class FlowFiles:
     file_format: str
 
     def __call__(self, frame: Frame, flow: np.ndarray) -> None:
-        write_flow(self.path / f"{frame.name}.{self.file_format}", flow)
+        write_flow(inside(self.path, f"{frame.name}.{self.file_format}"), flow)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class FlowPictures:
     max_flow: float | None
 
     def __call__(self, frame: Frame, flow: np.ndarray) -> None:
-        write_image(self.path / f"{frame.name}.png", flow_to_image(flow, max_flow=self.max_flow))
+        write_image(inside(self.path, f"{frame.name}.png"), flow_to_image(flow, max_flow=self.max_flow))
 
 
 def file_sinks(folder: Path, file_format: str, pictures: bool, max_flow: float | None, prefix: str = "") -> list[Sink]:

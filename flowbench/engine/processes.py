@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,35 +20,48 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from flowbench.engine.arguments import job_overrides, setting
+from flowbench.engine.faults import killed
+from flowbench.engine.interruption import SIGNALS, Interrupted
 from flowbench.errors import FlowBenchError
 
-_RENDEZVOUS = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_RENDEZVOUS = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
 _STARTED_BY = "FLOWBENCH_STARTED_BY"
+# Lightning's strategies that start processes by multiprocessing.
+_OTHER_LAUNCHERS = ("spawn", "fork", "notebook")
 _ANOTHER_FAILED = "Another process of this run failed; its message stands above."
 _SECONDS_TO_FAIL = 5.0
 _SECONDS_TO_NOTICE = 30.0
 
 
 @contextmanager
-def processes(trainer: DictConfig) -> Iterator[None]:
+def processes(trainer: DictConfig, *, report: Callable[[str], None] | None = None) -> Iterator[None]:
     """Starts the run's other processes, and leaves the environment clean for the next job of a sweep.
 
     Behind it, no process belongs to a group any more: what is computed there is computed alone.
+
+    Args:
+        trainer: its devices say how many processes are needed.
+        report: called with the reason where this process must end at once, for it waits for one that is gone.
     """
     wanted = _wanted(trainer)
     others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted)
     over = threading.Event()
-    threading.Thread(target=_end_if_one_fails, args=(others, over), daemon=True).start()
+    threading.Thread(target=_end_if_one_fails, args=(others, over, report), daemon=True).start()
     if _STARTED_BY in os.environ:
         threading.Thread(target=_end_with, args=(int(os.environ[_STARTED_BY]),), daemon=True).start()
     try:
         yield
         _leave_group()
         _await(others)
+    except Interrupted:
+        # Where training was stopped, they stop by themselves.
+        _has_ended(others, within=_SECONDS_TO_FAIL)
+        raise
     except RuntimeError as error:
         if _has_failed(others, within=_SECONDS_TO_FAIL):
-            raise FlowBenchError(_ANOTHER_FAILED) from error
+            raise _ending_of(others) from error
         raise
     finally:
         over.set()
@@ -59,18 +72,24 @@ def processes(trainer: DictConfig) -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def is_first_process() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("SLURM_PROCID", "0") == "0"
-
-
 def _wanted(trainer: DictConfig) -> int:
-    devices: Any = trainer.get("devices", 1)
-    if "ddp" not in str(trainer.get("strategy", "")):
-        return 1
+    """Processes that the trainer's devices need: one each, whatever its strategy is called."""
+    wanted = _devices(trainer.get("devices", 1), on_cpu=trainer.get("accelerator") == "cpu")
+    strategy = str(trainer.get("strategy", "auto"))
+    if wanted > 1 and any(word in strategy for word in _OTHER_LAUNCHERS):
+        raise FlowBenchError(
+            f"trainer.strategy={strategy} starts processes of its own, which do not know this run: use trainer=ddp."
+        )
+    return wanted
+
+
+def _devices(devices: Any, *, on_cpu: bool) -> int:
+    if isinstance(devices, str) and "," in devices:
+        return len([word for word in devices.split(",") if word.strip()])
     if isinstance(devices, str) and devices.lstrip("-").isdigit():
         devices = int(devices)
-    if devices in ("auto", -1):
-        return max(1, torch.cuda.device_count()) if trainer.get("accelerator") != "cpu" else 1
+    if devices in ("auto", -1, None):
+        return 1 if on_cpu else max(1, torch.cuda.device_count())
     return devices if isinstance(devices, int) else len(devices)
 
 
@@ -78,6 +97,7 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
     if wanted < 2:
         return []
     os.environ |= {
+        "RANK": "0",
         "LOCAL_RANK": "0",
         "NODE_RANK": "0",
         "WORLD_SIZE": str(wanted),
@@ -85,14 +105,17 @@ def _start_others(wanted: int) -> list[subprocess.Popen]:
         "MASTER_PORT": str(_free_port()),
     }
     shared = os.environ | {_STARTED_BY: str(os.getpid())}
-    return [subprocess.Popen(_command(), env=shared | {"LOCAL_RANK": str(rank)}) for rank in range(1, wanted)]
+    return [
+        subprocess.Popen(_command(), env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(1, wanted)
+    ]
 
 
 def _command() -> list[str]:
     hydra = HydraConfig.get()
-    own = [f"hydra.run.dir='{hydra.runtime.output_dir}'", "hydra.mode=RUN", "hydra.output_subdir=null"]
+    own = [setting("hydra.run.dir", hydra.runtime.output_dir), "hydra.mode=RUN", "hydra.output_subdir=null"]
     own.append("hydra.hydra_logging.root.level=WARNING")
-    overrides = [word for word in hydra.overrides.task if not word.startswith("hydra.")]
+    overrides = [word for word in job_overrides() if not word.startswith("hydra.")]
     return [sys.executable, sys.argv[0], *overrides, *own]
 
 
@@ -103,7 +126,19 @@ def _leave_group() -> None:
 
 def _await(others: list[subprocess.Popen]) -> None:
     if any(other.wait() for other in others):
-        raise FlowBenchError(_ANOTHER_FAILED)
+        raise _ending_of(others)
+
+
+def _ending_of(others: list[subprocess.Popen]) -> FlowBenchError | Interrupted:
+    """What the end of others means for this process."""
+    codes = {rank: other.poll() for rank, other in enumerate(others, start=1) if other.poll()}
+    asked = next((signum for code in codes.values() for signum in SIGNALS if code in (-signum, 128 + signum)), None)
+    if asked is not None:
+        return Interrupted(asked)
+    for rank, code in codes.items():
+        if code < 0:
+            return FlowBenchError(f"{killed(f'Process {rank} of this run', -code)}; the others ended with it.")
+    return FlowBenchError(_ANOTHER_FAILED)
 
 
 def _end(others: list[subprocess.Popen]) -> None:
@@ -120,20 +155,33 @@ def _end(others: list[subprocess.Popen]) -> None:
 
 def _has_failed(others: list[subprocess.Popen], *, within: float) -> bool:
     """Whether one of them ends with an error in the given seconds."""
-    end = time.monotonic() + within
-    while others and time.monotonic() < end:
-        if any(other.poll() for other in others):
-            return True
+    return bool(others) and _within(within, lambda: any(other.poll() for other in others))
+
+
+def _has_ended(others: list[subprocess.Popen], *, within: float) -> bool:
+    return _within(within, lambda: all(other.poll() is not None for other in others))
+
+
+def _within(seconds: float, happened: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            return False
         time.sleep(0.1)
-    return False
+    return True
 
 
-def _end_if_one_fails(others: list[subprocess.Popen], over: threading.Event) -> None:
+def _end_if_one_fails(
+    others: list[subprocess.Popen], over: threading.Event, report: Callable[[str], None] | None
+) -> None:
     """This process may wait for ever for one that is gone: it ends if it has not noticed after a while."""
     while any(other.poll() is None for other in others) and not over.wait(0.5):
         if any(other.poll() for other in others) and not over.wait(_SECONDS_TO_NOTICE):
-            print(f"error: {_ANOTHER_FAILED}", file=sys.stderr, flush=True)
-            os._exit(1)
+            ending = _ending_of(others)
+            print(f"error: {ending}", file=sys.stderr, flush=True)
+            if report is not None:
+                report(str(ending))
+            os._exit(ending.exit_status if isinstance(ending, Interrupted) else 1)
 
 
 def _end_with(starter: int) -> None:

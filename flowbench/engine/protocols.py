@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hydra.core.hydra_config import HydraConfig
-
+from flowbench.engine.arguments import job_overrides
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 from flowbench.structures import Protocol
@@ -17,7 +16,7 @@ _OVERRULED = {
 
 def follow_protocol(model: FlowModel, protocol: Protocol) -> None:
     """Has the model estimate by the protocol. Raises FlowBenchError where the command line asks for something else."""
-    given = {word.lstrip("+").partition("=")[0] for word in HydraConfig.get().overrides.task}
+    given = {word.lstrip("+").partition("=")[0] for word in job_overrides()}
     for name, (key, instead) in _OVERRULED.items():
         concerns = name == "padding" or model.updates_are_fixed
         if key in given and concerns and getattr(protocol, name) is not None:

@@ -10,21 +10,42 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from flowbench.engine.csv_logger import CSVMetrics
-from flowbench.engine.run_folder import BEST, LAST
+from flowbench.engine.interruption import Interrupted, StopBetweenSteps, end_at_once
+from flowbench.engine.run_folder import BEST, LAST, PREVIOUS
+from flowbench.errors import FlowBenchError
+from flowbench.io.atomic import kept_as
+from flowbench.metrics import FlowMetrics
 
 
 class BestCheckpoint(Checkpoint):
-    """Saves best.ckpt whenever a validation gives a smaller `monitor` than every one before."""
+    """Saves best.ckpt whenever a validation gives a smaller `monitor` than every one before.
+
+    Raises FlowBenchError for a monitor that no validation can give before the first step, and for one that this data does
+    not give at the first validation.
+    """
 
     def __init__(self, *, monitor: str) -> None:
         self.monitor = monitor
         self.score = math.inf
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        names = [*(f"val/{name}" for name in FlowMetrics.NAMES), *pl_module.validation_figures]
+        if self.monitor not in names:
+            raise FlowBenchError(self._refusal(names))
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        score = float(trainer.callback_metrics.get(self.monitor, math.inf))
+        if self.monitor not in trainer.callback_metrics:
+            raise FlowBenchError(self._refusal([name for name in trainer.callback_metrics if name.startswith("val/")]))
+        score = float(trainer.callback_metrics[self.monitor])
         if score < self.score:
             self.score = score
             trainer.save_checkpoint(Path(trainer.default_root_dir) / BEST)
+
+    def _refusal(self, names: list[str]) -> str:
+        return (
+            f"callbacks.best.monitor={self.monitor} is no figure of this run's validation: choose one of "
+            f"{', '.join(sorted(names))}."
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"score": self.score}
@@ -34,18 +55,25 @@ class BestCheckpoint(Checkpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves last.ckpt every few steps and at the end; a run that resumes from it goes on as if it had never stopped.
+    """Saves last.ckpt every few steps, at the end, and where a signal ends the run, which it then does.
 
-    It is saved before a step rather than after one: only then are the metrics of the step before written and its
-    validation, where one was due, is over.
+    A run that resumes from it goes on as if it had never stopped. It is saved before a step rather than after one: only
+    then are the metrics of the step before written and its validation, where one was due, is over. The one before is kept
+    as previous.ckpt. Both say how many processes train: another number would see other pairs.
     """
 
     def __init__(self, *, every_n_train_steps: int) -> None:
         self.every_n_train_steps = every_n_train_steps
         self._saved_step = 0
+        self._processes = 1
+        self._stop: StopBetweenSteps | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._processes = trainer.world_size
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._saved_step = trainer.global_step
+        self._stop = StopBetweenSteps()
         loop = trainer.fit_loop.epoch_loop
         if loop.restarting:
             # Lightning guesses where within a step a run was stopped; this one was stopped before a step.
@@ -55,11 +83,31 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every_n_train_steps == 0:
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        signum = self._stop.signum()
+        if signum or trainer.global_step % self.every_n_train_steps == 0:
             self._save(trainer)
+        if signum:
+            raise Interrupted(signum, step=trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
+        self._stop.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        end_at_once()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"processes": self._processes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["processes"] != self._processes:
+            raise FlowBenchError(
+                f"The run was trained by {state_dict['processes']} processes and is resumed by {self._processes}, which "
+                f"would see other pairs: resume it with {state_dict['processes']}, or start a new run from the weights "
+                "with init=<checkpoint>."
+            )
 
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.global_step == self._saved_step:
@@ -68,5 +116,8 @@ class LastCheckpoint(Checkpoint):
         for logger in trainer.loggers:
             if isinstance(logger, CSVMetrics):
                 logger.write()
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+        folder = Path(trainer.default_root_dir)
+        if trainer.is_global_zero:
+            kept_as(folder / LAST, folder / PREVIOUS)
+        trainer.save_checkpoint(folder / LAST)
         self._saved_step = trainer.global_step

@@ -1,4 +1,4 @@
-"""What is told of training pairs that could not be read and were passed over (data.on_error=skip)."""
+"""What is told of pairs that could not be read and were passed over (data.on_error=skip)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from flowbench.engine.gathering import from_all_processes
+from flowbench.engine.rank import is_first_process
 from flowbench.structures import FlowBatch
 
 log = logging.getLogger(__name__)
@@ -17,17 +19,19 @@ FILE = "skipped.txt"
 
 class SkippedPairs(Callback):
     """Writes what is wrong with each pair into the run's skipped.txt, and warns of it, once; logs train/skipped_pairs, how
-    often one was passed over so far, in the first process."""
+    often one was passed over so far, in all processes, and val/skipped_pairs, how many were in one validation."""
 
     def __init__(self) -> None:
         self._count = 0
         self._told: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"count": self._count, "told": sorted(self._told)}
+        """Saving is done by all processes at once."""
+        shares = from_all_processes((self._count, self._told))
+        return {"count": sum(count for count, _ in shares), "told": sorted(set().union(*(told for _, told in shares)))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._count, self._told = state["count"], set(state["told"])
+        self._count, self._told = state["count"] if is_first_process() else 0, set(state["told"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for message in trainer.datamodule.skipped:
@@ -38,9 +42,18 @@ class SkippedPairs(Callback):
     ) -> None:
         self._count += len(batch.skipped)
         if trainer.datamodule.on_error == "skip":
-            pl_module.log("train/skipped_pairs", float(self._count), reduce_fx="max")
+            pl_module.log("train/skipped_pairs", self._total(trainer), reduce_fx="max")
         for message in batch.skipped:
             self._tell(trainer, message)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, *_: Any
+    ) -> None:
+        if trainer.datamodule.on_error == "skip":
+            skipped = float(len(batch.skipped))
+            pl_module.log("val/skipped_pairs", skipped, reduce_fx="sum", sync_dist=True, batch_size=len(batch))
+        for message in batch.skipped:
+            self._tell(trainer, f"(validation) {message}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._count:
@@ -49,6 +62,12 @@ class SkippedPairs(Callback):
                 self._count,
                 Path(trainer.default_root_dir) / FILE,
             )
+
+    def _total(self, trainer: pl.Trainer) -> float:
+        """Over all processes at the steps that are logged; elsewhere nobody reads it."""
+        if trainer.global_step % trainer.log_every_n_steps:
+            return float(self._count)
+        return float(sum(from_all_processes(self._count)))
 
     def _tell(self, trainer: pl.Trainer, message: str) -> None:
         if message in self._told:

@@ -16,6 +16,7 @@ from flowbench.data.sets.sintel import Sintel
 from flowbench.data.sets.spring import Spring
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, write_flow
+from flowbench.io.names import inside
 
 FOLDER = "submission"
 
@@ -36,8 +37,9 @@ class Server:
 
 
 def _sintel_file(pair: PairPaths) -> str:
+    # frame0001.flo for the picture frame_0001.png.
     _, pass_name, scene, frame = pair.key.split("/")
-    return f"{pass_name}/{scene}/{frame}.flo"
+    return f"{pass_name}/{scene}/{frame.replace('_', '')}.flo"
 
 
 def _kitti_file(pair: PairPaths) -> str:
@@ -127,7 +129,7 @@ class SubmissionFiles:
 
     def __call__(self, frame: Frame, flow: np.ndarray) -> None:
         name = self._files[frame.name]
-        write_flow(self.path / name, self._clipped(flow) if name.endswith(".png") else flow)
+        write_flow(inside(self.path, name), self._clipped(flow) if name.endswith(".png") else flow)
         self._written += 1
 
     def notes(self) -> Iterator[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +17,22 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from flowbench.checkpoints.files import AtomicCheckpointIO
-from flowbench.checkpoints.read import read_checkpoint
+from flowbench.checkpoints.settings import reference
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.arguments import job_overrides
 from flowbench.engine.averaging import MovingAverage
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
+from flowbench.engine.interruption import Interrupted, OwnSignals
 from flowbench.engine.models import build_model, start_from
-from flowbench.engine.processes import is_first_process, processes
+from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
-from flowbench.engine.run_folder import BEST, LAST, record, refuse_used, resumed_config
+from flowbench.engine.rank import is_first_process
+from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy
+from flowbench.engine.run_lock import locked
+from flowbench.engine.run_status import RunStatus
+from flowbench.engine.sentences import sentence
 from flowbench.engine.time_limit import TimeLimit
 from flowbench.engine.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
@@ -41,55 +50,110 @@ class TrainingResult:
 
 
 def train(config: DictConfig) -> TrainingResult:
-    """Trains what the config says, in the run's own folder; resume=<folder> continues a run as if it had never stopped."""
+    """Trains what the config says, in the run's own folder; resume=<folder> continues a run as if it had never stopped.
+
+    The folder's status.json says how the run stands and how it ended. Raises Interrupted where a signal ended it.
+    """
     folder = Path(HydraConfig.get().runtime.output_dir)
     resuming = bool(config.resume)
     if resuming:
-        config = resumed_config(config.resume, list(HydraConfig.get().overrides.task))
-    elif is_first_process():
-        refuse_used(folder)
-    _check(config.schedule)
-    with processes(config.trainer):
-        return _train(config, folder, resuming=resuming)
+        config = resumed_config(config.resume, job_overrides(), config)
+    status = RunStatus(folder)
+    with _alone_in(folder, resuming=resuming), _told(status, folder, config):
+        with processes(config.trainer, report=status.failed):
+            result, step = _train(config, folder, status, resuming=resuming)
+        if is_first_process():
+            status.finished(step)
+        return result
 
 
-def _train(config: DictConfig, folder: Path, *, resuming: bool) -> TrainingResult:
+@contextmanager
+def _alone_in(folder: Path, *, resuming: bool) -> Iterator[None]:
+    """The first process holds the run's folder, and makes it ready."""
+    if not is_first_process():
+        yield
+        return
+    with locked(folder):
+        if resuming:
+            tidy(folder)
+        else:
+            prepare(folder)
+        yield
+
+
+@contextmanager
+def _told(status: RunStatus, folder: Path, config: DictConfig) -> Iterator[None]:
+    """Writes down how the run ended, where it did not end well."""
+    try:
+        yield
+    except Interrupted as end:
+        if is_first_process():
+            status.interrupted(end.signal.name, end.step)
+        raise Interrupted(end.signal, _interruption(end, folder, config.schedule.steps), step=end.step) from end
+    except Exception as error:
+        # A full disk may be what ended the run: that error is the one to tell.
+        with suppress(FlowBenchError):
+            status.failed(sentence(error, config="train", arguments=[]) or type(error).__name__)
+        raise
+
+
+def _interruption(end: Interrupted, folder: Path, steps: int) -> str:
+    if not (folder / LAST).exists():
+        return f"{end.signal.name}: '{folder}' ended before its first checkpoint; the same command starts it again."
+    after = "" if end.step is None else f" after {end.step:,} of {steps:,} steps"
+    command = shlex.join(["python", "train.py", f"resume={folder}"])
+    return f"{end.signal.name}: stopped{after} in {folder}; to go on: {command}"
+
+
+def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: bool) -> tuple[TrainingResult, int]:
+    """What came of it, and the steps that were made."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = build_model(config.model)
     model.optimisation = build(config.schedule.optimisation)
     data = training_data(config)
     model.settings |= remembered_data(config)
     follow_protocol(model, data.protocol)
-    if config.init and not resuming:
+    if not resuming and config.init:
         start_from(model, config.init)
-    if is_first_process() and not resuming:
-        record(folder, config, data.counts(), data.trees())
-        log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
-        for name, tree in data.trees().items():
-            log.info("%s has the %s tree", name, tree)
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)
     if is_first_process():
+        if resuming:
+            metrics.resume(_steps_done(folder, config) - 1)
+        else:
+            _record(folder, config, data, trainer.world_size)
+        status.running()
         log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
-    if resuming:
-        metrics.resume(_steps_done(folder, config) - 1)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
     finally:
         _finish(loggers)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    return TrainingResult(folder, folder / BEST, figures)
+    return TrainingResult(folder, folder / BEST, figures), trainer.global_step
 
 
-def _check(schedule: DictConfig) -> None:
-    for name in ("steps", "batch_size", "val_interval"):
-        if type(schedule[name]) is not int or schedule[name] < 1:
-            raise FlowBenchError(f"schedule.{name}={schedule[name]}: a whole number above zero is needed.")
+def _record(folder: Path, config: DictConfig, data: FlowDataModule, processes: int) -> None:
+    record(folder, config, data.counts(), data.trees(), processes=processes)
+    log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
+    for name, tree in data.trees().items():
+        log.info("%s has the %s tree", name, tree)
+    log.info("%s", _recipe(config))
+
+
+def _recipe(config: DictConfig) -> str:
+    """Whose settings the run trains with, in one line."""
+    chosen = HydraConfig.get().runtime.choices
+    names = [f"{group} {chosen[group]}" for group in ("schedule", "experiment") if chosen.get(group)]
+    if config.source:
+        names.insert(0, f"recipe {chosen['recipe']}: {config.source}")
+    else:
+        names.insert(0, f"no paper gives a recipe for {config.model.name} on {config.data.name}")
+    return "; ".join(names)
 
 
 def _steps_done(folder: Path, config: DictConfig) -> int:
-    steps = int(read_checkpoint(folder / LAST)["global_step"])
+    steps = int(newest_checkpoint(folder)["global_step"])
     if steps >= config.schedule.steps:
         raise FlowBenchError(
             f"The run in '{folder}' is complete ({steps} of {config.schedule.steps} steps): to train further, start a new "
@@ -107,13 +171,18 @@ def training_data(config: DictConfig) -> FlowDataModule:
 
 
 def remembered_data(config: DictConfig) -> dict[str, Any]:
-    """What a checkpoint remembers of the data: `data`, which refers to its roots as in conf/data, and `roots`."""
-    referring = OmegaConf.merge(config, {"roots": {name: f"\\${{roots.{name}}}" for name in config.get("roots", {})}})
-    return {"data": resolved(referring.data), "roots": resolved(config.get("roots") or OmegaConf.create())}
+    """What a checkpoint remembers of the data: `data`, which refers to its roots, and those `roots` that the environment
+    does not give."""
+    roots = resolved(config.get("roots") or OmegaConf.create())
+    referring = OmegaConf.merge(config, {"roots": {name: reference(name) for name in roots}})
+    return {
+        "data": resolved(referring.data),
+        "roots": {name: root for name, root in roots.items() if "${" not in str(root)},
+    }
 
 
 def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    callbacks = [StepSeed(config.seed), *_of_the_schedule(config.schedule), *_built(config.callbacks)]
+    callbacks = [OwnSignals(), StepSeed(config.seed), *_of_the_schedule(config.schedule), *_built(config.callbacks)]
     return build(
         config.trainer,
         default_root_dir=str(folder),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flowbench.errors import FlowBenchError
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]+)?")
 
 
 @contextmanager
@@ -41,6 +45,26 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         _remove(aside)
+
+
+def kept_as(path: Path, other: Path) -> None:
+    """Gives the file a second name, under which it stays when `path` is written anew; nothing where there is no file."""
+    if not path.exists():
+        return
+    with written_aside(other) as aside:
+        try:
+            os.link(path, aside)
+        except OSError:
+            # Not every file system has links.
+            shutil.copyfile(path, aside)
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Removes the temporary files that a killed process left in this one folder; only where nobody else writes there."""
+    left = [path for path in folder.glob(".*") if _ASIDE.fullmatch(path.name) and path.is_file()]
+    for path in left:
+        path.unlink()
+    return left
 
 
 def _refusal(error: BaseException | None) -> OSError | None:

@@ -33,6 +33,7 @@ def read_flo5(path: Path) -> np.ndarray:
     try:
         # Nobody writes the file meanwhile, and network drives often refuse to lock it.
         with h5py.File(path, "r", locking=False) as file:
+            _refuse_link(path, file, h5py)
             flow = file.get(_NAME)
             if not isinstance(flow, h5py.Dataset):
                 raise FlowBenchError(f"{path}: no data set named {_NAME!r}; found {sorted(file)}.")
@@ -46,7 +47,18 @@ def read_flo5(path: Path) -> np.ndarray:
         raise FlowBenchError(f"{path}: truncated, damaged or no HDF5 file at all ({error}).") from error
 
 
+def _refuse_link(path: Path, file: h5py.File, h5py: ModuleType) -> None:
+    """A link may lead into any other file."""
+    link = file.get(_NAME, getlink=True)
+    if link is not None and not isinstance(link, h5py.HardLink):
+        raise FlowBenchError(f"{path}: its data set {_NAME!r} is a link. Only values in the file itself are read.")
+
+
 def _check_storage(path: Path, flow: h5py.Dataset, file_size: int) -> None:
+    if flow.external or flow.is_virtual:
+        raise FlowBenchError(
+            f"{path}: its values are said to lie in other files. Only values in the file itself are read."
+        )
     # HDF5 allocates what the index of the chunks says, up to 4 GiB a chunk.
     chunk_bytes = math.prod(flow.chunks or ()) * flow.dtype.itemsize
     if flow.id.get_storage_size() > file_size or chunk_bytes > DEFLATE_RATIO * file_size:

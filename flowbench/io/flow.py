@@ -68,6 +68,19 @@ def write_flow(path: str | Path, flow: np.ndarray, valid: np.ndarray | None = No
             raise FlowBenchError(f"{path}: {error}") from error
 
 
+def check_flow_shape(name: str, shape: tuple[int, ...]) -> None:
+    """Raises FlowBenchError, whose subject is `name`, unless the shape is (height, width, 2) and not empty."""
+    if len(shape) == 3 and shape[2] == 2 and 0 not in shape:
+        return
+    if len(shape) == 4 and 2 in (shape[1], shape[3]):
+        hint = " Give one pair of the batch."
+    elif len(shape) == 3 and shape[0] == 2:
+        hint = " Give np.moveaxis(flow, 0, -1), or flow.permute(1, 2, 0) of a tensor."
+    else:
+        hint = ""
+    raise FlowBenchError(f"{name} has shape {tuple(shape)}; (height, width, 2) is needed.{hint}")
+
+
 def _write(path: Path, suffix: str, flow: np.ndarray, valid: np.ndarray) -> None:
     match suffix:
         case ".png":
@@ -104,8 +117,7 @@ def _with_mask(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _checked(path: Path, flow: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     flow = np.asarray(flow, dtype=np.float32)
-    if flow.ndim != 3 or flow.shape[2] != 2 or flow.size == 0:
-        raise FlowBenchError(f"{path}: flow of shape {flow.shape}; (height, width, 2) is needed.")
+    check_flow_shape(f"{path}: flow", flow.shape)
     valid = np.ones(flow.shape[:2], bool) if valid is None else np.asarray(valid, dtype=bool)
     if valid.shape != flow.shape[:2]:
         raise FlowBenchError(f"{path}: valid has shape {valid.shape}; {flow.shape[:2]} is needed, as the flow has.")

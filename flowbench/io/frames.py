@@ -44,15 +44,17 @@ class ImageFrames:
 
     fps = None
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path], *, white: int | None = None):
+        """white: as `read_image` has it."""
         self.paths = list(paths)
+        self.white = white
         self.names = _unique_names(self.paths)
         self.count = len(self.paths)
 
     def __iter__(self) -> Iterator[Frame]:
         first = None
         for name, path in zip(self.names, self.paths):
-            image = read_image(path)
+            image = read_image(path, white=self.white)
             first = image.shape if first is None else first
             if image.shape != first:
                 raise FlowBenchError(
@@ -61,8 +63,10 @@ class ImageFrames:
             yield Frame(name, image)
 
 
-def open_images(source: str | Path | Sequence[str | Path]) -> ImageFrames:
+def open_images(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> ImageFrames:
     """The pictures of a folder or glob pattern in natural order (frame_10 after frame_9), or of a list as it is given.
+
+    white: the value of white in 16-bit pictures, as `read_image` has it.
 
     Raises FlowBenchError when there are fewer than two pictures or a listed file does not exist.
     """
@@ -77,7 +81,7 @@ def open_images(source: str | Path | Sequence[str | Path]) -> ImageFrames:
         raise FlowBenchError(f"{origin}: no pictures found. Known suffixes: {', '.join(SUFFIXES)}.")
     if len(paths) == 1:
         raise FlowBenchError(f"{origin}: one picture ({paths[0].name}) only; flow needs at least two.")
-    return ImageFrames(paths)
+    return ImageFrames(paths, white=white)
 
 
 def is_pattern(source: str) -> bool:
@@ -112,8 +116,10 @@ def _unique_names(paths: list[Path]) -> list[str]:
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems
-    common = os.path.commonpath([path.absolute().parent for path in paths])
-    relative = [path.absolute().relative_to(common) for path in paths]
+    # Without '..', which would name files outside of the folder that the names are used in.
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    common = os.path.commonpath([path.parent for path in absolute])
+    relative = [path.relative_to(common) for path in absolute]
     names = [path.with_suffix("").as_posix() for path in relative]
     if len(set(names)) == len(names):
         return names

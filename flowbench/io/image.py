@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cv2
@@ -9,25 +10,70 @@ import numpy as np
 
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
-from flowbench.io.picture import read_picture
+from flowbench.io.picture import decode_picture
+from flowbench.io.picture_checks import stated_white
+from flowbench.io.read_bytes import read_bytes
+
+log = logging.getLogger(__name__)
+
+_warned: set[int] = set()
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     """(H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    Grey becomes three equal channels, transparency is dropped, 16 bits are scaled to 8. Raises FlowBenchError, naming
-    the file, when it is missing, truncated, no readable picture, or of another number type (a depth map, for instance).
+    Grey becomes three equal channels, transparency is dropped, more than 8 bits are scaled to 8.
+
+    Args:
+        white: the value of white in a picture of 16 bits a channel, 4095 where it holds 12. None: what a PPM or PGM file
+            says, or else 65535; then a picture that stays below a quarter of it is warned of.
+
+    Raises FlowBenchError, naming the file, when it is missing, truncated, no readable picture, one of several pages, or of
+    another number type (a depth map, for instance), and for a white that the picture exceeds.
     """
     path = Path(path)
-    image = read_picture(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image.dtype == np.uint16:
-        # 65535 / 257 = 255, exactly.
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if image.dtype != np.uint8:
+    data = read_bytes(path)
+    image = decode_picture(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype not in (np.uint8, np.uint16):
         raise FlowBenchError(f"{path}: a picture of {image.dtype} values; 8 or 16 bits a channel are needed.")
+    brightest, full = int(image.max()), int(np.iinfo(image.dtype).max)
+    if white is not None and not brightest <= white <= full:
+        raise FlowBenchError(
+            f"{path}: white={white}, but the picture has {8 * image.itemsize} bits a channel and values up to {brightest}: "
+            "give the value that stands for white, or none."
+        )
+    if white is None:
+        white = _white(path, stated_white(data), brightest, full)
+    if white != 255:
+        image = ((image.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _white(path: Path, stated: int | None, brightest: int, full: int) -> int:
+    """The value of white in a picture of which nobody but its file says it."""
+    if stated is not None:
+        return max(stated, brightest)
+    if full > 255 and brightest <= full // 4:
+        _warn_of_dark(path, brightest)
+    return full
+
+
+def _warn_of_dark(path: Path, brightest: int) -> None:
+    bits = max(brightest.bit_length(), 8)
+    # Once for each depth, not for each of a thousand frames.
+    if bits not in _warned:
+        _warned.add(bits)
+        log.warning(
+            "%s: a 16-bit picture whose brightest value is %d of 65535, and so almost black. If it holds %d bits, set "
+            "white=%d (data.white=%d for data=folder).",
+            path,
+            brightest,
+            bits,
+            2**bits - 1,
+            2**bits - 1,
+        )
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -15,9 +15,13 @@ from flowbench.io.read_bytes import read_bytes
 def read_picture(path: Path, flags: int) -> np.ndarray:
     """(H, W) or (H, W, channels) as OpenCV's imdecode gives it with `flags`: channels in reverse, BGR.
 
-    Raises FlowBenchError, naming the file, when it is missing or no whole picture.
+    Raises FlowBenchError, naming the file, when it is missing, no whole picture, or more than one.
     """
-    data = read_bytes(path)
+    return decode_picture(path, read_bytes(path), flags)
+
+
+def decode_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
+    """`read_picture` of a file whose content is `data`."""
     check_picture(path, data)
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -25,11 +25,15 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_SCAN = 0xDA
 _JPEG_END = b"\xff\xd9"
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_KIND = 256, 257, 254
+# Bits of its kind: a reduced copy of another page, a transparency mask.
+_TIFF_NO_PAGE = 0b101
+_WEBP_ANIMATED = 0b10
 
 
 def check_picture(path: Path, data: bytes) -> None:
-    """Raises FlowBenchError, naming the file, for an unknown, truncated or damaged picture or impossible claims.
+    """Raises FlowBenchError, naming the file, for an unknown, truncated or damaged picture, impossible claims, or several
+    pictures in one file, of which OpenCV would give the first.
 
     WebP is left to its decoder: the format ends at 16383 x 16383 pixels, and at the length that it states.
     """
@@ -41,14 +45,22 @@ def check_picture(path: Path, data: bytes) -> None:
     )
 
 
+def stated_white(data: bytes) -> int | None:
+    """The largest value that a PPM or PGM file says it may hold, which stands for white; None where no file says so."""
+    header = _PNM_SIZE.match(data)
+    largest = None if header is None or header[1] in b"14" else _PNM_LARGEST.match(data, header.end())
+    return None if largest is None else int(largest[1]) or None
+
+
 def _check_png(path: Path, data: bytes) -> None:
-    chunks = _png_chunks(path, data)
-    kind, start, length = next(chunks)
+    kind, start, length = next(_png_chunks(path, data))
     if kind != b"IHDR" or length != 13:
         raise _damaged(path, "PNG", "it does not start with the header")
     width, height, depth, colour = _PNG_HEADER.unpack_from(data, start)
     bits = depth * _PNG_CHANNELS.get(colour, 1)
+    chunks = list(_png_chunks(path, data))
     packed = sum(length for kind, _, length in chunks if kind == b"IDAT")
+    _refuse_several(path, max((_number(data, start) for kind, start, _ in chunks if kind == b"acTL"), default=1))
     check_pixels(path, width, height, room=8 * DEFLATE_RATIO * packed // max(bits, 1))
 
 
@@ -120,18 +132,30 @@ def _check_bmp(path: Path, data: bytes) -> None:
 def _check_tiff(path: Path, data: bytes) -> None:
     order = "<" if data.startswith(b"II") else ">"
     try:
-        (directory,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, directory)
-        entries = [struct.unpack_from(f"{order}HHI", data, directory + 2 + 12 * index) for index in range(count)]
-        values = {
-            tag: struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, directory + 10 + 12 * index)[0]
-            for index, (tag, kind, _) in enumerate(entries)
-            if tag in (_TIFF_WIDTH, _TIFF_HEIGHT)
-        }
+        pages = list(_tiff_directories(data, order))
     except struct.error:
         raise _truncated(path, "TIFF") from None
     # Fax coding of white paper has no limit worth the name.
-    check_pixels(path, values.get(_TIFF_WIDTH, 0), values.get(_TIFF_HEIGHT, 0), room=math.inf)
+    first = pages[0] if pages else {}
+    check_pixels(path, first.get(_TIFF_WIDTH, 0), first.get(_TIFF_HEIGHT, 0), room=math.inf)
+    # Reduced copies and transparency masks are no pages.
+    _refuse_several(path, sum(not page.get(_TIFF_KIND, 0) & _TIFF_NO_PAGE for page in pages))
+
+
+def _tiff_directories(data: bytes, order: str) -> Iterator[dict[int, int]]:
+    """The numbers that each directory, the header of a page, holds under the tags that matter here."""
+    (place,) = struct.unpack_from(f"{order}I", data, 4)
+    seen: set[int] = set()
+    while place and place not in seen:
+        seen.add(place)
+        (count,) = struct.unpack_from(f"{order}H", data, place)
+        entries = [struct.unpack_from(f"{order}HHI", data, place + 2 + 12 * index) for index in range(count)]
+        yield {
+            tag: struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, place + 10 + 12 * index)[0]
+            for index, (tag, kind, _) in enumerate(entries)
+            if tag in (_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_KIND)
+        }
+        (place,) = struct.unpack_from(f"{order}I", data, place + 2 + 12 * count)
 
 
 def _check_webp(path: Path, data: bytes) -> None:
@@ -139,6 +163,20 @@ def _check_webp(path: Path, data: bytes) -> None:
         raise _damaged(path, "WebP", "it is another RIFF file")
     if 8 + int.from_bytes(data[4:8], "little") > len(data):
         raise _truncated(path, "WebP")
+    if data[12:16] == b"VP8X" and data[20] & _WEBP_ANIMATED:
+        _refuse_several(path, data.count(b"ANMF"))
+
+
+def _number(data: bytes, start: int) -> int:
+    return int.from_bytes(data[start : start + 4], "big")
+
+
+def _refuse_several(path: Path, pictures: int) -> None:
+    if pictures > 1:
+        raise FlowBenchError(
+            f"{path}: holds {pictures} pictures (pages or frames), of which one alone would be read. Save each as a file "
+            "of its own, numbered in order."
+        )
 
 
 def _truncated(path: Path, kind: str) -> FlowBenchError:

@@ -5,52 +5,102 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from itertools import islice
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from flowbench.errors import FlowBenchError
 from flowbench.io.frames import Frame, FrameSource, is_pattern, open_images
+from flowbench.io.image import SUFFIXES, read_image
+
+# How many frames are looked at before a video is said to show one image only.
+_LOOKED_AT, _NEXT_LOOKED_AT = 20, 500
 
 
-def open_frames(source: str | Path | Sequence[str | Path]) -> FrameSource:
+def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> FrameSource:
     """The frames of a video file, a folder of pictures, a glob pattern or a list of picture files.
 
-    Nothing but the first frames is read before the source is iterated. Raises FlowBenchError, naming the source, when
-    it does not exist, cannot be read, or holds fewer than two frames.
+    white: the value of white in 16-bit pictures, as `read_image` has it. Nothing but the first frames is read before the
+    source is iterated. Raises FlowBenchError, naming the source, when it does not exist, cannot be read, or holds fewer than
+    two frames.
     """
     if not isinstance(source, str | Path) or is_pattern(str(source)) or os.path.isdir(source):
-        return open_images(source)
+        return open_images(source, white=white)
     if not os.path.exists(source):
         raise FlowBenchError(f"{source}: no such video, folder or pattern. Check the path.")
+    if Path(source).suffix.lower() in SUFFIXES:
+        read_image(source, white=white)
+        raise FlowBenchError(
+            f"{source}: one picture; flow needs at least two. Give a folder, a pattern, or [first.png,second.png]."
+        )
+    if white is not None:
+        raise FlowBenchError(f"white={white} is for 16-bit pictures, and {source} is a video: leave white out.")
     return VideoFrames(source)
 
 
 class VideoFrames:
-    """A video file: a FrameSource whose count is what the file's header claims."""
+    """A video file: a FrameSource whose count is what the file's header claims. repeated: how many frames of the last
+    iteration are the same as the one before."""
 
     def __init__(self, path: str | Path):
-        """Raises FlowBenchError when the file is no readable video or holds fewer than two frames."""
+        """Raises FlowBenchError when the file is no readable video, holds fewer than two frames, or seems to show one image
+        only: so OpenCV gives interlaced video, which it cannot convert."""
         self.path = Path(path)
+        self.repeated = 0
         with open_capture(self.path) as capture:
             self.count = _positive(capture.get(cv2.CAP_PROP_FRAME_COUNT), int)
             self.fps = _positive(capture.get(cv2.CAP_PROP_FPS), float)
-        with closing(iter(self)) as frames:
-            readable = len(list(islice(frames, 2)))
-        if readable < 2:
-            raise FlowBenchError(f"{self.path}: {readable} readable frames; flow needs at least two.")
+            first, second = (_next_image(capture, self.path) for _ in range(2))
+            if second is None:
+                raise FlowBenchError(f"{self.path}: {int(first is not None)} readable frames; flow needs at least two.")
+            if np.array_equal(first, second) and not self._changes(capture, first):
+                raise FlowBenchError(
+                    f"{self.path}: all frames that OpenCV decodes are the same image. So it gives interlaced video, which it "
+                    f"cannot convert: deinterlace it first, for instance with ffmpeg -i '{self.path.name}' -vf bwdif out.mp4."
+                    " Where nothing moves, there is no flow to predict."
+                )
 
     def __iter__(self) -> Iterator[Frame]:
+        self.repeated = 0
         with open_capture(self.path) as capture:
-            index = 0
-            while True:
-                found, image = capture.read()
-                if not found:
+            shape, before = None, None
+            for index in count():
+                image = _next_image(capture, self.path)
+                if image is None:
                     return
+                shape = image.shape if shape is None else shape
+                if image.shape != shape:
+                    raise FlowBenchError(
+                        f"{self.path}: frame {index} is {image.shape[1]}x{image.shape[0]}, the first {shape[1]}x{shape[0]}: "
+                        "all frames must have one size."
+                    )
+                # Every eighth row and column: enough to tell, and no second frame need be held.
+                sparse = image[::8, ::8].copy()
+                self.repeated += before is not None and np.array_equal(sparse, before)
+                before = sparse
                 yield Frame(f"frame_{index:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-                index += 1
+
+    def _changes(self, capture: cv2.VideoCapture, image: np.ndarray) -> bool:
+        """Whether another image is found at places spread over the video, or, of unknown length, among the next ones."""
+        for part in range(1, (_LOOKED_AT if self.count else _NEXT_LOOKED_AT) + 1):
+            if self.count is not None:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, part * (self.count - 1) // _LOOKED_AT)
+            other = _next_image(capture, self.path)
+            if other is not None and not np.array_equal(other, image):
+                return True
+        return False
+
+
+def _next_image(capture: cv2.VideoCapture, path: Path) -> np.ndarray | None:
+    """The next frame, BGR; None at the end. Raises FlowBenchError, naming the file, where OpenCV fails."""
+    try:
+        found, image = capture.read()
+    except (cv2.error, MemoryError) as error:
+        raise FlowBenchError(f"{path}: a frame cannot be decoded ({' '.join(str(error).split())}).") from error
+    return image if found else None
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -16,14 +16,14 @@ from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade
+from flowbench.models.images import Picture, image_batch
 from flowbench.models.sequences import WarmStart
+from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
-Objective = Callable[[FlowOutput, FlowBatch], Tensor]
-Picture = Tensor | np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,8 @@ class FlowModel(pl.LightningModule):
     weights_depend_on: tuple[str, ...] = ()
     # Whether an estimate takes as many updates as it is told, which a data set's protocol then may do.
     updates_are_fixed = False
+    # What its validation logs besides FlowMetrics, as "val/...".
+    validation_figures: tuple[str, ...] = ()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
@@ -138,17 +140,28 @@ class FlowModel(pl.LightningModule):
         if self.updates_are_fixed:
             self.set_iterations(protocol.updates or self._own_updates)
 
-    @torch.no_grad()
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
-        """Flow between pictures of any size, in eval mode.
+        """Flow between images of any size, in eval mode, without gradients.
 
-        image1, image2: (B, 3, H, W) or (3, H, W) tensors, RGB in [0, 1], or uint8 arrays (H, W, 3) or (B, H, W, 3).
-        Returns flow (B, 2, H, W) pixels at the pictures' own size. reuse: that of the previous pair's FlowOutput.
+        Args:
+            image1, image2: one image or a batch of images of one size, as `image_batch` takes them: arrays (H, W, 3) or
+                (B, H, W, 3), tensors (3, H, W) or (B, 3, H, W), PIL images, or paths; grey and RGBA, too. uint8 means 0 to
+                255, uint16 0 to 65535, floating point 0 to 1.
+            reuse: that of the previous pair's FlowOutput.
+
+        Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
+        other shapes, and images that differ in size.
         """
-        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse)
+
+    @torch.no_grad()
+    def estimate_batch(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+        """`estimate` of images as FlowBatch holds them: (B, 3, H, W), RGB in [0, 1]. Nobody looks at their values, which
+        would wait for a GPU."""
+        parameter = next(self.parameters())
+        image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
         if image1.shape != image2.shape:
-            sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (image1, image2))
-            raise FlowBenchError(f"The two pictures differ in size ({sizes}): flow needs pictures of one size.")
+            raise FlowBenchError(_difference(image1, image2))
         height, width = image1.shape[-2:]
         was_training = self.training
         self.eval()
@@ -164,7 +177,7 @@ class FlowModel(pl.LightningModule):
 
     def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
         height, width = image1.shape[-2:]
-        output = self.network(self.fitting.fit(image1), self.fitting.fit(image2), reuse)
+        output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
 
@@ -178,33 +191,45 @@ class FlowModel(pl.LightningModule):
             )
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
+    def fitted(self, image1: Tensor, image2: Tensor) -> list[Tensor]:
+        """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
+
+        In this order, because a mean over the pictures is another one once they are resized.
+        """
+        return [self.fitting.fit(image) for image in self.network.normalise(image1, image2)]
+
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
-        if isinstance(image, np.ndarray):
-            image = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).to(parameter.device)
-            image = image.to(parameter.dtype) / 255
-        image = image if image.ndim == 4 else image.unsqueeze(0)
-        return image.to(device=parameter.device, dtype=parameter.dtype)
+        return image_batch(image, device=parameter.device, dtype=parameter.dtype)
 
     def train(self, mode: bool = True) -> FlowModel:
         super().train(mode)
         if self.optimisation is not None and self.optimisation.freeze_batch_norm:
             for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                # Lightning's sync_batchnorm puts the second in the place of the first.
+                if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                     module.eval()
         return self
 
+    def on_train_start(self) -> None:
+        # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
+        self.train()
+
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
-        scheduler = self.optimisation.lr_scheduler(optimizer)
+        try:
+            optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
+            scheduler = self.optimisation.lr_scheduler(optimizer)
+        except (TypeError, ValueError) as error:
+            raise FlowBenchError(f"schedule.optimisation cannot be used as it is: {error}.") from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
         self._check_size(batch)
         self.settings[TRAINING_SIZE] = list(batch.image1.shape[-2:])
         output = self.network(batch.image1, batch.image2)
-        self.log_training(output, batch)
-        loss = self.objective(output, batch)
+        terms = self.objective.terms(output, batch)
+        self.log_training(output, batch, terms)
+        loss = self.objective.weighted(terms)
         if output.regularisation is not None:
             loss = loss + output.regularisation
         if not torch.isfinite(loss):
@@ -214,12 +239,28 @@ class FlowModel(pl.LightningModule):
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         error = (output.flow.detach() - batch.flow).square().sum(dim=1).sqrt()[batch.valid]
-        if error.numel() > 0:
-            self.log("train/epe", error.mean(), prog_bar=True, batch_size=len(batch))
+        total, count = self._over_processes(error.sum(), error.numel())
+        if count > 0:
+            self.log("train/epe", total / count, prog_bar=True, batch_size=len(batch))
         return loss
 
-    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        """Logs what a family has to tell of a training step besides the loss and the error."""
+    def log(self, name: str, value: Any, **options: Any) -> None:
+        """As Lightning's, but what training logs of a step is the mean over all processes."""
+        if name.startswith("train/"):
+            total, count = self._over_processes(value, 1)
+            value = total / count
+        super().log(name, value, **options)
+
+    def _over_processes(self, total: Any, count: int) -> tuple[Any, Any]:
+        """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
+        alone = not (dist.is_available() and dist.is_initialized())
+        if alone or (self.global_step + 1) % self.trainer.log_every_n_steps:
+            return total, count
+        own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
+        return tuple(self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum"))
+
+    def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
+        """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
 
     def estimate_settings(self) -> dict[str, Any]:
         """What else decides an estimate of this family, for the settings of an evaluation."""
@@ -239,7 +280,7 @@ class FlowModel(pl.LightningModule):
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
-        output = self.estimate(batch.image1, batch.image2)
+        output = self.estimate_batch(batch.image1, batch.image2)
         self.metrics.update(sample_sums(output.flow, batch))
 
     def on_validation_epoch_end(self) -> None:
@@ -266,7 +307,7 @@ class FlowModel(pl.LightningModule):
 
     def _estimate_tested(self, batch: FlowBatch) -> FlowOutput:
         if self._tested is None:
-            return self.estimate(batch.image1, batch.image2)
+            return self.estimate_batch(batch.image1, batch.image2)
         if len(batch) > 1:
             raise FlowBenchError(
                 f"warm_start=true starts each pair from the one before, but {len(batch)} pairs come at once: set "
@@ -279,3 +320,10 @@ class FlowModel(pl.LightningModule):
         self.metrics.reset()
         if self._tested is not None and not self._tested.warm_pairs:
             rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
+
+
+def _difference(image1: Tensor, image2: Tensor) -> str:
+    if image1.shape[-2:] == image2.shape[-2:]:
+        return f"{len(image1)} first images, but {len(image2)} second ones: each first image needs its second."
+    sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (image1, image2))
+    return f"The two images differ in size ({sizes}): flow needs images of one size."

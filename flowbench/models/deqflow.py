@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from flowbench.checkpoints.official import deqflow_variant, from_deqflow
+from flowbench.checkpoints.settings import remembered_number
 from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel, Picture
+from flowbench.models.base import FlowModel
+from flowbench.models.images import Picture
 from flowbench.networks.deqflow import size_of
 from flowbench.structures import FlowBatch, FlowOutput
 
 
 class DEQFlowModel(FlowModel):
     """Logs what the solver did; spectral_radius: steps of its estimate on every first batch of a validation, 0 for none."""
+
+    validation_figures = ("val/spectral_radius",)
 
     def __init__(self, *, spectral_radius: int = 0, **parts: Any) -> None:
         super().__init__(**parts)
@@ -47,10 +51,10 @@ class DEQFlowModel(FlowModel):
     def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
         """DEQ-Flow and DeltaDEQ of one size have the same parameters."""
         family = str(remembered.get("name")).partition("_")[0]
-        own_size = self.settings["model"]["network"]["size"]
-        if family not in ("deqflow", "deltadeq") or remembered["network"]["size"] != own_size:
+        network = remembered["network"]
+        if family not in ("deqflow", "deltadeq") or network.get("size") != self.settings["model"]["network"]["size"]:
             return None
-        return {"network": {name: remembered["network"][name] for name in ("weight_norm", "gma", "head")}}
+        return {"network": {name: remembered_number(network, name) for name in ("weight_norm", "gma", "head")}}
 
     def estimate_settings(self) -> dict[str, Any]:
         return {"solver": str(self.network.deq.solver), "warm": self.network.warm}
@@ -63,7 +67,7 @@ class DEQFlowModel(FlowModel):
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(self.fitting.fit(image1), self.fitting.fit(image2))
+                refine, start = self.network.problem(*self.fitted(image1, image2), normalised=True)
                 solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
         finally:
             self.train(was_training)
@@ -71,9 +75,8 @@ class DEQFlowModel(FlowModel):
             yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
 
     @torch.no_grad()
-    def log_training(self, output: FlowOutput, batch: FlowBatch) -> None:
-        terms = getattr(self.objective, "terms", None)
-        for number, term in enumerate(terms(output, batch) if terms else [], start=1):
+    def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
+        for number, term in enumerate(terms, start=1):
             self.log(f"train/loss_{number}", term, batch_size=len(batch))
         for name in ("steps", "abs_residual", "rel_residual"):
             self.log(f"train/{name}", output.stats[name].float().mean(), batch_size=len(batch))

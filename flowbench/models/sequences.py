@@ -44,7 +44,7 @@ class WarmStart:
         output = self._model.estimate(image1, image2, reuse)
         if output.reuse is None:
             raise FlowBenchError(f"{self._model.name} cannot start from the previous pair: leave warm_start out.")
-        output.stats["warm"] = torch.full((output.flow.shape[0],), int(reuse is not None))
+        output.stats["warm"] = torch.full((output.flow.shape[0],), int(reuse is not None), device=output.flow.device)
         self.warm_pairs += reuse is not None
         self._sequence, self._last_picture = sequence_of(key), image2
         # A flow that is not finite would spoil all pairs that follow.

@@ -71,8 +71,10 @@ class DeltaDEQ(DEQFlow):
             count=self.count,
         )
 
-    def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
-        refine, start = super().problem(image1, image2, reuse)
+    def problem(
+        self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
+    ) -> tuple[Refinement, State]:
+        refine, start = super().problem(image1, image2, reuse, normalised=normalised)
         if self.delta is not None and self.delta.rule == "pixel":
             unit = _LENIENCE_OF_LOOKUP / self.stride if self.delta.scale == "relative" else 1.0
             refine = replace(refine, correlation=DeltaLookup(refine.correlation, self.delta, unit))

@@ -75,9 +75,11 @@ class DEQFlow(RefinementNetwork):
     def eval_iterations(self, steps: int) -> None:
         self.deq = replace(self.deq, eval_steps=steps)
 
-    def forward(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> FlowOutput:
+    def forward(
+        self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
+    ) -> FlowOutput:
         with weights_computed_once(self.update_block):
-            refine, start = self.problem(image1, image2, reuse)
+            refine, start = self.problem(image1, image2, reuse, normalised=normalised)
             if self.training:
                 return self._train(refine, start)
             solution = self.deq.solve(refine, start)
@@ -91,8 +93,12 @@ class DEQFlow(RefinementNetwork):
             found = self.deq.solve(refine, start)
             return spectral_radius(replace(refine, through_coords=True), found.z, steps=steps)
 
-    def problem(self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None) -> tuple[Refinement, State]:
-        """The map whose fixed point is sought, and where the search starts."""
+    def problem(
+        self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
+    ) -> tuple[Refinement, State]:
+        """The map whose fixed point is sought, and where the search starts. The arguments are those of `forward`."""
+        if not normalised:
+            image1, image2 = self.normalise(image1, image2)
         correlation, context, grid = self.encode(image1, image2)
         context = context.relu()
         attention = None if self.attention is None else self.attention(context)

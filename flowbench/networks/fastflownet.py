@@ -60,7 +60,14 @@ class FastFlowNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+    def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures without the mean of each channel over both."""
+        mean = torch.cat([image1, image2], dim=3).mean(dim=(2, 3), keepdim=True)
+        return image1 - mean, image2 - mean
+
+    def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None, *, normalised: bool = False) -> FlowOutput:
+        if not normalised:
+            image1, image2 = self.normalise(image1, image2)
         features = self._features(image1, image2)
         flow = image1.new_zeros(image1.shape[0], 2, image1.shape[2] // 64, image1.shape[3] // 64)
         predictions = []
@@ -77,8 +84,7 @@ class FastFlowNet(nn.Module):
 
     def _features(self, image1: Tensor, image2: Tensor) -> dict[int, Tensor]:
         """Of each level, those of both pictures, one after the other in the batch."""
-        mean = torch.cat([image1, image2], dim=3).mean(dim=(2, 3), keepdim=True)
-        x = torch.cat([image1 - mean, image2 - mean]).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([image1, image2]).contiguous(memory_format=torch.channels_last)
         features = {}
         for level, stage in enumerate(self.pyramid, start=1):
             x = features[level] = stage(x)

@@ -63,10 +63,20 @@ class LightFlow(nn.Module):
             elif isinstance(module, nn.BatchNorm2d):
                 module.momentum = batch_norm_momentum
 
-    def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+    def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures without the mean colour of the public code's pictures."""
+        mean1, mean2 = self.mean.chunk(2, dim=1)
+        return image1 - mean1, image2 - mean2
+
+    def forward(self, image1: Tensor, image2: Tensor, reuse: Any = None, *, normalised: bool = False) -> FlowOutput:
+        if not normalised:
+            image1, image2 = self.normalise(image1, image2)
         self._check_batch(image1)
-        x = torch.cat([image1, image2], dim=1) - self.mean
-        decoded = self._decoded(x.contiguous(memory_format=torch.channels_last))
+        x = torch.cat([image1, image2], dim=1)
+        # Where batch norm computes its statistics, a CPU rounds more in channels-last memory: the gradients of the published
+        # weights are then 3% off.
+        layout = torch.contiguous_format if self.training else torch.channels_last
+        decoded = self._decoded(x.contiguous(memory_format=layout))
         with full_precision(image1.device):
             flow = self._averaged([features.to(image1.dtype) for features in decoded])
             full = self.flow_unit * F.interpolate(flow, scale_factor=4, mode="bilinear", align_corners=False)

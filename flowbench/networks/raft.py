@@ -41,7 +41,11 @@ class RAFT(RefinementNetwork):
         self.iterations = iterations
         self.eval_iterations = eval_iterations
 
-    def forward(self, image1: Tensor, image2: Tensor, reuse: Tensor | None = None) -> FlowOutput:
+    def forward(
+        self, image1: Tensor, image2: Tensor, reuse: Tensor | None = None, *, normalised: bool = False
+    ) -> FlowOutput:
+        if not normalised:
+            image1, image2 = self.normalise(image1, image2)
         correlation, context, grid = self.encode(image1, image2)
         hidden, context = context.split([self.hidden, context.shape[1] - self.hidden], dim=1)
         refine = Refinement(correlation, self.update_block.prepare(context.relu()), grid)

@@ -72,9 +72,14 @@ class RefinementNetwork(nn.Module):
         self.radius = radius
         self.correlation = correlation
 
+    def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures with values in [-1, 1]."""
+        return 2 * image1 - 1, 2 * image2 - 1
+
     def encode(self, image1: Tensor, image2: Tensor) -> tuple[Correlation, Tensor, Tensor]:
-        """The correlation, what the context encoder gives (B, C, H/8, W/8), and the coordinates of no motion."""
-        images = (2 * torch.cat([image1, image2]) - 1).contiguous(memory_format=torch.channels_last)
+        """The correlation of normalised pictures, what the context encoder gives (B, C, H/8, W/8), and the coordinates of
+        no motion."""
+        images = torch.cat([image1, image2]).contiguous(memory_format=torch.channels_last)
         features1, features2 = self.fnet(images).tensor_split(2)
         correlation = build_correlation(
             features1, features2, levels=self.levels, radius=self.radius, kind=self.correlation

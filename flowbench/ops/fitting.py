@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -66,17 +67,30 @@ class Padding:
 
 @dataclass(frozen=True)
 class Resizing:
-    """Enlarges to the next multiples of `multiple`, bilinearly (FastFlowNet and LightFlow)."""
+    """Enlarges to the next multiples of `multiple`, bilinearly (FastFlowNet and LightFlow).
+
+    size: (height, width), multiples of `multiple`, to which all pictures are resized instead; None for the next multiples.
+    """
 
     multiple: int = 64
+    size: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is None:
+            return
+        sides = list(self.size) if isinstance(self.size, Sequence) else []
+        if len(sides) != 2 or any(type(side) is not int or side < 1 or side % self.multiple for side in sides):
+            raise FlowBenchError(
+                f"model.fitting.size={self.size}: give [height, width] in multiples of {self.multiple}, or null."
+            )
 
     def fit(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> the enlarged picture."""
+        """(B, C, H, W) -> the resized picture."""
         height, width = image.shape[-2:]
-        return _resized(image, height + -height % self.multiple, width + -width % self.multiple)
+        return _resized(image, *(self.size or (height + -height % self.multiple, width + -width % self.multiple)))
 
     def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the enlarged picture -> (B, 2, height, width), its vectors as long as in the picture."""
+        """The flow of the resized picture -> (B, 2, height, width), its vectors as long as in the picture."""
         fitted_height, fitted_width = flow.shape[-2:]
         resized = _resized(flow, height, width)
         return resized * resized.new_tensor([width / fitted_width, height / fitted_height]).view(2, 1, 1)

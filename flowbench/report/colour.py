@@ -9,6 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from flowbench.errors import FlowBenchError
+from flowbench.io.flow import check_flow_shape
+
 # How many of the wheel's 55 colours lead from one hue to the next, which channel changes, and whether it rises.
 _SEGMENTS = ((15, 1, True), (6, 0, False), (4, 2, True), (11, 1, False), (13, 0, True), (6, 2, False))
 UNKNOWN_GREY = 128
@@ -33,11 +36,14 @@ def flow_to_image(flow: np.ndarray, *, valid: np.ndarray | None = None, max_flow
     this flow. Pictures that are compared need a common one. valid: (H, W) bool; other pixels, and those that are not
     finite, are black.
 
-    Raises ValueError for another shape: a network's (2, H, W) is turned by `flow.permute(1, 2, 0)`.
+    Raises FlowBenchError for other shapes, a network's (2, H, W) among them, and for a max_flow below 0.
     """
     flow = np.asarray(flow, dtype=np.float64)
-    if flow.ndim != 3 or flow.shape[2] != 2:
-        raise ValueError(f"flow has shape {flow.shape}; (height, width, 2) is needed.")
+    check_flow_shape("flow", flow.shape)
+    if valid is not None and np.shape(valid) != flow.shape[:2]:
+        raise FlowBenchError(f"valid has shape {np.shape(valid)}; {flow.shape[:2]} is needed, as the flow has.")
+    if max_flow is not None and not max_flow >= 0:
+        raise FlowBenchError(f"max_flow={max_flow}: a length in pixels is needed, or None for the longest of the flow.")
     drawn = np.isfinite(flow).all(axis=-1)
     if valid is not None:
         drawn &= valid

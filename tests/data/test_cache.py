@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import random
 import signal
 from dataclasses import fields, replace
 from pathlib import Path
@@ -111,6 +112,21 @@ def assert_as_read(found: CachedSamples) -> None:
     assert len(found) == COUNT
     for index, paths in enumerate(found.samples.pairs):
         assert_equal(found[index], read_pair(paths))
+
+
+def test_a_flipped_bit_is_read_from_the_files_again(samples, folder):
+    fill(cached(samples, folder))
+    draws = random.Random(0)
+    for paths in samples.pairs:
+        path = folder / f"{cache_module._name(paths)}.pair"
+        whole = path.read_bytes()
+        for bit in draws.sample(range(8 * len(whole)), 40):
+            content = bytearray(whole)
+            content[bit // 8] ^= 1 << bit % 8
+            path.unlink()
+            path.write_bytes(content)
+            assert SampleCache(folder, 1.0).get(path.stem, cache_module._stamp(paths)) is None
+        assert_equal(cached(samples, folder)[samples.pairs.index(paths)], read_pair(paths))
 
 
 def in_processes(count: int, task, *words) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 from support.warping import warping_error
 
 from flowbench.data.pair_files import PairPaths, read_pair
+from flowbench.engine.warp_check import difference_after_warping
 from flowbench.io import read_mask
 from flowbench.structures import FlowSample
 
@@ -67,3 +68,11 @@ def test_original_files_of_chairs_are_decoded():
     assert sample.valid.all()
     visible = replace(sample, occluded=np.zeros(sample.valid.shape, bool))
     assert warping_error(visible) < 0.4 * warping_error(visible, times=0.0)
+
+
+@pytest.mark.parametrize("name", WITH_TRUTH)
+def test_warping_tells_right_flow_from_wrong(name):
+    sample = real_pair(name)
+    assert difference_after_warping(sample) < 0.4
+    for wrong in (sample.flow[..., ::-1], -sample.flow):
+        assert difference_after_warping(replace(sample, flow=np.ascontiguousarray(wrong))) > 0.9

@@ -317,6 +317,21 @@ def test_the_subset_of_things_pairs_frames_between_which_flow_leads_there_and_ba
     assert samples.pairs[3].flow.parts[-2:] == ("into_past", "0000001.flo")
 
 
+@pytest.mark.parametrize(
+    ("name", "flows", "made"),
+    [
+        ("things", "optical_flow/TRAIN/*/*/*/left/*.pfm", partial(Things, split="train", passes="clean")),
+        ("hd1k", "hd1k_flow_gt/flow_occ/*.png", Hd1k),
+    ],
+)
+def test_the_flow_of_a_last_frame_makes_no_pair(tree, name, flows, made):
+    """Half of the flow files lead out of their sequences of two frames, as in the real sets."""
+    root = tree(name)
+    samples = made(root)
+    assert len(list(root.glob(flows))) == 2 * len(samples) > 0
+    assert all(path.is_file() for pair in samples.pairs for path in pair.files)
+
+
 def test_sintel_marks_invalid_pixels_where_that_is_asked(tree):
     official = Sintel(tree("sintel"), split="train", passes="clean")[0]
     without = Sintel(tree("sintel"), split="train", passes="clean", invalid=True)[0]

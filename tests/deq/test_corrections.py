@@ -47,6 +47,7 @@ def values(training: Training) -> list[float]:
         (Indexing(count=3), [3, 5, 7]),
         (Sliced(count=6), [2, 4, 6, 8, 10, 12]),
         (Indexing(count=6), [2, 3, 4, 5, 6, 7]),
+        (Sliced(count=3, start="solved"), [3, 5, 7]),
     ],
     ids=str,
 )
@@ -63,6 +64,34 @@ def test_steps_that_cannot_be_shared_out_are_left_over(corrections, expected):
 def test_phantom_steps_of_all_corrections():
     assert values(train(Sliced(count=2), gradient=PhantomGradient(steps=4))) == [7, 14]
     assert values(train(Indexing(count=2), gradient=PhantomGradient(steps=4))) == [7, 10]
+
+
+@pytest.mark.parametrize("solver", [FixedPoint, Anderson, Broyden])
+@pytest.mark.parametrize("start", ["supervised", "solved"])
+def test_slices_go_on_from_the_supervised_or_the_solved_state(solver, start):
+    """Written out: three solves of twelve steps together, each with three phantom steps behind it."""
+    weight, x = torch.randn(4, 4, dtype=F64) / 4, torch.randn(2, 4, dtype=F64)
+
+    def f(state: State) -> State:
+        return (torch.tanh(state[0] @ weight + x),)
+
+    deq = DEQ(
+        solver=solver(max_steps=12, tolerance=1e-12),
+        gradient=PhantomGradient(steps=3),
+        corrections=Sliced(count=3, start=start),
+    )
+    z = torch.zeros(2, 4, dtype=F64)
+    for (state,) in deq.train(f, (z,)).states:
+        (solved,) = solver(max_steps=4, tolerance=1e-12).solve(f, (z,)).z
+        supervised = f(f(f((solved,))))[0]
+        assert torch.equal(state, supervised)
+        assert not torch.equal(solved, supervised)
+        z = supervised if start == "supervised" else solved
+
+
+def test_a_start_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="start='phantom': choose one of supervised, solved"):
+        Sliced(start="phantom")
 
 
 def test_phantom_steps_of_all_but_the_last():

@@ -60,7 +60,7 @@ def test_each_rule_and_threshold_is_compared_with_the_dense_solve(words, tmp_pat
         (["model=deltadeq_tiny", "repeats=0"], "repeats=0: a whole number above zero is needed"),
         (["model=deltadeq_tiny", "thresholds=[-1]"], "threshold=[-1]: one number from 0 up"),
         (["model=deltadeq_tiny", "model.network.delta=null"], "model.network.delta=null switches the rule off"),
-        (["model=deltadeq_tiny", "~ckpt"], "add +ckpt=<a checkpoint of DEQ-Flow>"),
+        (["model=deltadeq_tiny", "~ckpt"], "add ckpt=<a checkpoint of DEQ-Flow>"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(words, changes, told):

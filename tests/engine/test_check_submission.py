@@ -23,7 +23,7 @@ SIZE = (32, 40)
 PAIRS = 2
 FLOW = np.random.default_rng(0).normal(0, 5, (*SIZE, 2)).astype(np.float32)
 FILES = {
-    "sintel": [f"{kind}/ambush_{n}/frame_0001.flo" for kind in ("clean", "final") for n in (1, 2)],
+    "sintel": [f"{kind}/ambush_{n}/frame0001.flo" for kind in ("clean", "final") for n in (1, 2)],
     "kitti": [f"flow/00000{n}_10.png" for n in (0, 1)],
     "kitti2012": [f"00000{n}_10.png" for n in (0, 1)],
     "spring": [
@@ -157,15 +157,15 @@ def test_every_problem_is_listed_not_only_the_first(checked, submission):
     folder = submission("sintel")
     shutil.rmtree(folder / "clean")
     (folder / "final" / "ambush_9").mkdir()
-    for name in ("final/ambush_1/frame_0001.png", "final/ambush_9/frame_0001.flo", ".DS_Store"):
+    for name in ("final/ambush_1/frame_0001.png", "final/ambush_9/frame0001.flo", ".DS_Store"):
         (folder / name).write_bytes(b"-")
     truncated(folder / FILES["sintel"][2])
     rewritten(with_nan, write_flo)(folder / FILES["sintel"][3])
     ended = checked("data=sintel", f"submission={folder}")
     assert ended.code == 1
     lines = [line.strip() for line in ended.stdout.splitlines()]
-    assert lines[1:4] == ["missing: 2", *(f"clean/ambush_{n}/ (1): frame_0001.flo" for n in (1, 2))]
-    unexpected = ["./ (1): .DS_Store", "final/ambush_1/ (1): frame_0001.png", "final/ambush_9/ (1): frame_0001.flo"]
+    assert lines[1:4] == ["missing: 2", *(f"clean/ambush_{n}/ (1): frame0001.flo" for n in (1, 2))]
+    unexpected = ["./ (1): .DS_Store", "final/ambush_1/ (1): frame_0001.png", "final/ambush_9/ (1): frame0001.flo"]
     assert lines[4:8] == ["unexpected: 3", *unexpected]
     assert lines[8] == "wrong: 2"
     assert "2 missing, 3 unexpected, 2 wrong" in ended.told

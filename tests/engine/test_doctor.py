@@ -8,7 +8,7 @@ import pytest
 from support.runs import rows, run_here
 
 from flowbench.data.pair_files import PairPaths
-from flowbench.data.sample_trees import is_measured, scenes, write_tree
+from flowbench.data.sample_trees import TREES, is_measured, scenes, write_tree
 from flowbench.engine.doctor import doctor
 from flowbench.engine.listings import Listing
 from flowbench.engine.pair_checks import check_pair
@@ -88,6 +88,17 @@ def test_a_whole_tree_has_no_problems_and_fewer_pairs_than_published_are_no_erro
     assert train["completeness"] == f"{22_232 - PAIRS} missing"
     assert train["sizes"] == {"48x32": PAIRS}
     assert f"{PAIRS} of 22232: {22_232 - PAIRS} missing" in ended.told
+
+
+@pytest.mark.parametrize("name", [name for name in TREES if name not in ("folder", "things_subset")])
+def test_warping_finds_nothing_wrong_with_the_sample_trees(examine, tmp_path, name):
+    write_tree(name, tmp_path / name, pairs=5, size=(64, 80))
+    ended, figures, problems = examine(f"data={name}", f"roots.{name}={tmp_path / name}")
+    own = [each for each in figures["sets"] if each["root"] == str(tmp_path / name)]
+    assert not [problem for problem in problems if "warped" in problem["problem"]], ended.told
+    warped = [each["after warping (median)"] for each in own if each["after warping (median)"] is not None]
+    assert warped
+    assert max(warped) < 0.7
 
 
 def test_the_figures_are_those_of_the_truth(examine):

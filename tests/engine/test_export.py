@@ -21,6 +21,13 @@ from flowbench.errors import FlowBenchError
 # One network of each kind at any size; the others, which differ in their widths, at one size, which takes less time.
 ANY_SIZE = ("lightflow_05", "fastflownet", "raft_small")
 QUICK = ("lightflow_05",)
+# Half of the time is ONNX's, which takes a wider network as it takes the narrower one of its kind.
+AT_ONE_SIZE = [
+    (name, form)
+    for name, row in EXPORTABLE.items()
+    for form in row.formats
+    if name not in ANY_SIZE and (name == "raft" or form != "onnx")
+]
 cached_trace, flow_alone = cache(export_module._traced), cache(export_module._FlowAlone)
 WORKING = [(name, form) for name, row in EXPORTABLE.items() for form in row.formats]
 
@@ -79,7 +86,7 @@ def test_one_network_of_each_kind_exports_for_any_size(name, form, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "form"), [pair for pair in WORKING if pair[0] not in ANY_SIZE])
+@pytest.mark.parametrize(("name", "form"), AT_ONE_SIZE)
 def test_the_others_export_for_one_size(name, form, tmp_path):
     (row,) = exported(small_model(name), form, tmp_path, dynamic=False)
     assert (row["batch"], row["size"]) == (1, "64x128")

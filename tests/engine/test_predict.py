@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from support.runs import run_here
 
 import flowbench
-from flowbench.configs import config_folder
 from flowbench.engine import predict as predict_module
-from flowbench.engine.cli import command
 from flowbench.engine.pairs import PairPredictor, frame_runs
 from flowbench.engine.predict import predict
 from flowbench.engine.predictions import SteadyScale
@@ -58,9 +55,14 @@ def checkpoint(model, tmp_path_factory):
 
 
 def run(checkpoint, *overrides):
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return predict(compose("predict", [f"+ckpt={checkpoint}", *overrides]))
+    ended = predicted(checkpoint, *overrides)
+    assert ended.code == 0, ended.told
+    return ended.result
+
+
+def predicted(checkpoint, *overrides):
+    own_folder = f"hydra.run.dir={checkpoint.parent / 'run'}"
+    return run_here(predict, "predict", f"+ckpt={checkpoint}", "device=cpu", own_folder, *overrides)
 
 
 def flows(folder, suffix="flo"):
@@ -145,7 +147,7 @@ def test_no_more_frames_are_held_than_a_batch_needs(checkpoint, tmp_path, monkey
                 held.append(sum(reference() is not None for reference in made))
                 yield Frame(f"frame_{index}", image)
 
-    monkeypatch.setattr(predict_module, "open_frames", lambda paths: Source())
+    monkeypatch.setattr(predict_module, "open_frames", lambda paths, white: Source())
     result = run(checkpoint, "input=any", f"output={tmp_path}", "batch_size=2", "iterations=1")
     assert result.pairs == 7
     assert max(held) == 3
@@ -256,7 +258,7 @@ def bad_inputs(frames, tmp_path):
         (["input={bad}/empty"], r"empty: no pictures found"),
         ([], r"No input was given: add input="),
         (["input={bad}/sizes", "ckpt={bad}/gone.ckpt"], r"no checkpoint file '.*gone\.ckpt'"),
-        (["input={bad}/sizes", "ckpt=null"], r"No checkpoint was given.*add \+ckpt="),
+        (["input={bad}/sizes", "ckpt=null"], r"No checkpoint was given.*add ckpt="),
         (["input={bad}/sizes", "warm_start=true", "batch_size=2"], r"warm_start=true .*batch_size=2"),
         (["input={bad}/sizes", "format=jpg"], r"format=jpg: choose one of flo, png, npz, none"),
         (["input={bad}/sizes", "batch_size=0"], r"batch_size=0: a whole number above zero"),
@@ -266,21 +268,15 @@ def bad_inputs(frames, tmp_path):
         (["input={bad}/sizes", "bach_size=2"], r"bach_size"),
     ],
 )
-def test_bad_input_is_one_sentence(checkpoint, bad_inputs, overrides, sentence, tmp_path, monkeypatch, capsys):
-    given = [f"+ckpt={checkpoint}", *(override.format(bad=bad_inputs) for override in overrides)]
-    quiet = [f"hydra.run.dir={tmp_path / 'run'}", "hydra/job_logging=none", "hydra/hydra_logging=none"]
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setattr(sys, "argv", ["predict.py", *given, *quiet])
-    GlobalHydra.instance().clear()
-    with pytest.raises(SystemExit) as ended:
-        command(predict, config="predict")
-    assert ended.value.code == 1
-    told = capsys.readouterr().err
-    assert told.count("error:") == 1
-    assert re.search(sentence, told), told
+def test_bad_input_is_one_sentence(checkpoint, bad_inputs, overrides, sentence):
+    ended = predicted(checkpoint, *(override.format(bad=bad_inputs) for override in overrides))
+    assert ended.code == 1
+    assert ended.stderr.count("error:") == 1
+    assert re.search(sentence, ended.stderr), ended.stderr
 
 
 def test_a_failed_prediction_leaves_no_video(checkpoint, bad_inputs, tmp_path):
-    with pytest.raises(FlowBenchError, match="one size"):
-        run(checkpoint, f"input={bad_inputs / 'sizes'}", f"output={tmp_path / 'out'}", "video=true")
+    ended = predicted(checkpoint, f"input={bad_inputs / 'sizes'}", f"output={tmp_path / 'out'}", "video=true")
+    assert ended.code == 1
+    assert "one size" in ended.stderr
     assert not list((tmp_path / "out").iterdir())

@@ -116,7 +116,12 @@ def test_a_sweep_over_models_goes_on_after_a_job_that_failed(tmp_path):
     )
     ended = run("train.py", "-m", *SMALL, *words, "schedule.steps=1", f"hydra.sweep.dir={tmp_path}")
     assert ended.code == 1
-    assert "The crop of 128x128" in ended.told
+    assert "error: 2 of 4 jobs failed: #0 model=raft schedule.crop=[128,128]: The crop of" in ended.told
+    assert "Traceback" not in ended.told
+    for job in "02":
+        assert "The crop of 128x128" in (tmp_path / job / "train.log").read_text()
+    # Each is told of at once, and again at the end.
+    assert ended.told.count("The crop of 128x128") == 4
     jobs = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert jobs == set("0123")
     done = {job for job in jobs if (tmp_path / job / "checkpoints/last.ckpt").is_file()}

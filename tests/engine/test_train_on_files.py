@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.runs import rows, run_here
 
+from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.sample_trees import write_tree
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.train import train
@@ -81,6 +82,25 @@ def test_an_unreadable_validation_pair_is_left_out_before_the_first_step(tmp_pat
     assert ended.code == 0, ended.told
     told = (tmp_path / "run" / "skipped.txt").read_text().splitlines()
     assert told[0].startswith(f"(validation) {damaged}")
+
+
+def test_a_validation_pair_that_becomes_unreadable_does_not_end_the_run(tmp_path, monkeypatch):
+    write_tree("kitti", tmp_path / "kitti", pairs=3, size=(80, 96))
+    damaged = tmp_path / "kitti" / "training" / "flow_occ" / "000001_10.png"
+    validated = FlowDataModule.val_dataloader
+
+    def after_the_disk_failed(self):
+        damaged.write_bytes(damaged.read_bytes()[:-40])
+        return validated(self)
+
+    monkeypatch.setattr(FlowDataModule, "val_dataloader", after_the_disk_failed)
+    words = ("data=kitti", f"roots.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
+    ended = trained(tmp_path / "run", *words)
+    assert ended.code == 0, ended.told
+    assert f"(validation) {damaged}" in (tmp_path / "run" / "skipped.txt").read_text()
+    (counted,) = [row for row in rows(tmp_path / "run" / "metrics.csv") if row.get("val/skipped_pairs")]
+    assert float(counted["val/skipped_pairs"]) == 1
+    assert float(counted["val/epe"]) > 0
 
 
 def test_a_checkpoint_finds_its_data_where_the_command_line_says(roots, tmp_path):

@@ -214,3 +214,13 @@ def photometric_errors(path1, path2, flow, valid):
     inside = valid & (target_x >= 0) & (target_x <= width - 1) & (target_y >= 0) & (target_y <= height - 1)
     warped = cv2.remap(image2, target_x, target_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.absdiff(image1, image2)[inside].mean(), cv2.absdiff(image1, warped)[inside].mean()
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"), [((2, 5, 7), "np.moveaxis(flow, 0, -1)"), ((1, 2, 5, 7), "one pair of the batch"), ((5, 7), "")]
+)
+def test_a_flow_of_another_shape_is_refused_with_what_to_do(tmp_path, shape, hint):
+    with pytest.raises(FlowBenchError) as raised:
+        write_flow(tmp_path / "flow.flo", np.zeros(shape, np.float32))
+    assert f"flow has shape {shape}; (height, width, 2) is needed." in str(raised.value)
+    assert hint in str(raised.value)

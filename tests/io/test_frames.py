@@ -78,7 +78,7 @@ def test_sources_without_two_pictures_are_errors(tmp_path, folder):
         open_frames([folder / "frame_2.png", folder / "frame_3.png"])
     with pytest.raises(FlowBenchError, match=r"gone\.mp4: no such video"):
         open_frames(tmp_path / "gone.mp4")
-    with pytest.raises(FlowBenchError, match=r"frame_2\.png: 1 readable frames"):
+    with pytest.raises(FlowBenchError, match=r"frame_2\.png: one picture; flow needs at least two"):
         open_frames(folder / "frame_2.png")
 
 

@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from flowbench.errors import FlowBenchError
 from flowbench.io import read_image, write_image
@@ -71,3 +72,21 @@ def test_what_is_no_picture_is_not_written(tmp_path, picture):
     with pytest.raises(FlowBenchError, match=r"a\.png.*\(20, 30\)"):
         write_image(tmp_path / "a.png", picture[..., 0])
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "largest"),
+    [("P5\n4 2\n4095\n", ">u2", 4095), ("P5\n4 2\n100\n", "u1", 100), ("P5 4 2 255 ", "u1", 255)],
+)
+def test_a_grey_map_says_its_own_white(tmp_path, header, kind, largest):
+    values = np.array([[0, largest // 4, largest // 2, largest]] * 2)
+    (tmp_path / "grey.pgm").write_bytes(header.encode() + values.astype(kind).tobytes())
+    expected = np.floor(values * 255 / largest + 0.5).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.pgm")[..., 0], expected)
+
+
+def test_a_reduced_copy_within_a_tiff_file_is_no_page(tmp_path):
+    full, small = (Image.fromarray(np.full(size, 90, np.uint8)) for size in ((8, 8), (4, 4)))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    full.save(tmp_path / "preview.tif", save_all=True, append_images=[small])
+    assert read_image(tmp_path / "preview.tif").shape == (8, 8, 3)

@@ -33,7 +33,10 @@ class ConstantFlow(nn.Module):
         super().__init__()
         self.flow = nn.Parameter(torch.tensor([u, v]).view(1, 2, 1, 1))
 
-    def forward(self, image1, image2, reuse=None):
+    def normalise(self, image1, image2):
+        return image1, image2
+
+    def forward(self, image1, image2, reuse=None, *, normalised=False):
         return FlowOutput(self.flow.expand(image1.shape[0], 2, *image1.shape[-2:]))
 
 

@@ -56,15 +56,15 @@ class Spoilt:
 def spoil_second_pair(model) -> None:
     problem = model.network.problem
 
-    def spoilt(*images):
-        refine, start = problem(*images)
+    def spoilt(*images, **options):
+        refine, start = problem(*images, **options)
         return Spoilt(refine, torch.tensor([False, True])), start
 
     model.network.problem = spoilt
 
 
 def logged(model, output, batch):
-    model.log_training(output, batch)
+    model.log_training(output, batch, model.objective.terms(output, batch))
     return {name: float(torch.as_tensor(value).detach()) for name, value in model.logged.items()}
 
 

@@ -4,11 +4,12 @@ import pytest
 import torch
 from support.batches import shifted_noise
 from support.hydra import GROUPS
-from support.models import short_model
+from support.models import ARCHITECTURES, short_model
 
 from flowbench.structures import FlowBatch
 
 MODELS = pytest.mark.parametrize("name", GROUPS["model"])
+EACH_ARCHITECTURE = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
 @MODELS
@@ -32,7 +33,7 @@ def test_a_few_steps_on_one_batch_lower_its_loss(name):
     assert losses[-1] < 0.6 * losses[0]
 
 
-@MODELS
+@EACH_ARCHITECTURE
 def test_half_precision_gives_nearly_the_same_flow(name):
     model, sample = short_model(name), shifted_noise(0)
     flow = model.estimate(sample.image1, sample.image2).flow
@@ -43,7 +44,7 @@ def test_half_precision_gives_nearly_the_same_flow(name):
     assert 0 < off < 0.05 * length
 
 
-@MODELS
+@EACH_ARCHITECTURE
 def test_pictures_are_not_mixed_across_the_batch(name):
     model = short_model(name)
     batch = FlowBatch.collate([shifted_noise(index) for index in range(2)])

@@ -86,14 +86,14 @@ def test_every_level_equals_the_published_implementation(model):
 
 
 def test_flow_of_a_full_frame(model):
-    """1024x436: enlarged to 448 rows, and the flow brought back. Here the mean that is taken off is that of the enlarged
-    pictures, in the published code that of the pictures; this changes the flow by 0.0002 px on average."""
+    """1024x436: enlarged to 448 rows, and the flow brought back. The mean that is taken off is that of the pictures as they
+    are, not of the enlarged ones, which would change the flow by up to 0.004 px."""
     expected = CASE["outputs"]["FULL"]
     frames = [flowbench.io.read_image(golden.ASSETS / "sintel" / f"frame_00{number}.png") for number in (16, 17)]
     flow = model.estimate(*frames).flow
-    assert grid(flow, expected["flow_grid16"]) < 2e-3
-    assert flow.double().mean().item() == pytest.approx(expected["flow"]["mean"], rel=1e-3)
-    assert flow.double().std(correction=0).item() == pytest.approx(expected["flow"]["std"], rel=1e-3)
+    assert grid(flow, expected["flow_grid16"]) < 5e-4
+    assert flow.double().mean().item() == pytest.approx(expected["flow"]["mean"], rel=1e-6)
+    assert flow.double().std(correction=0).item() == pytest.approx(expected["flow"]["std"], rel=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["f32", "f64"])
@@ -133,10 +133,14 @@ def test_any_size_gives_finite_flow(size):
 
 
 def test_a_longer_side_scales_only_its_own_component(model):
-    """An estimate of enlarged pictures is that of the pictures, enlarged: here from 48 rows to 64."""
+    """An estimate is that of the pictures without their mean, enlarged: here from 48 rows to 64."""
     generator = np.random.default_rng(0)
-    small = torch.from_numpy(generator.random((2, 3, 48, 64), dtype=np.float32))
-    enlarged = torch.nn.functional.interpolate(small, (64, 64), mode="bilinear", align_corners=False)
-    found, reference = (model.estimate(*pictures).flow for pictures in (small, enlarged))
+    small = torch.from_numpy(generator.random((2, 3, 48, 64)))
+    model.double()
+    centred = small - small.mean(dim=(0, 2, 3), keepdim=True)
+    enlarged = torch.nn.functional.interpolate(centred, (64, 64), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        reference = model.network(enlarged[:1], enlarged[1:], normalised=True).flow
+    found = model.estimate(*small).flow
     back = torch.nn.functional.interpolate(reference, (48, 64), mode="bilinear", align_corners=False)
     torch.testing.assert_close(found, back * torch.tensor([1.0, 48 / 64]).view(2, 1, 1))

@@ -117,13 +117,9 @@ def test_losses_equal_the_published_implementation(case, precision, tmp_path):
 
 @pytest.mark.parametrize(("precision", "relative"), [("f32", 1e-3), ("f64", 1e-8)])
 def test_gradients_equal_the_published_implementation(precision, relative, tmp_path):
-    """In float32 without channels-last memory: its batch norm rounds more on a CPU, and these gradients magnify a rounding
-    of the pictures' size 10,000 times, those of the public code, too."""
+    """These gradients magnify a rounding of the pictures' size 10,000 times, those of the public code, too."""
     case = golden.case("lightflow_train")
     model = published_model("lightflow_train", precision, tmp_path)
-    if precision == "f32":
-        decoded = model.network._decoded
-        model.network._decoded = lambda x: decoded(x.contiguous())
     batch = published_batch(model, "lightflow_train")
     model.objective(model.network(batch.image1, batch.image2), batch).backward()
 
@@ -235,11 +231,13 @@ def test_flow_is_in_full_precision_under_autocasting():
     assert [tensor.dtype for tensor in (output.flow, *output.predictions)] == [torch.float32] * 2
 
 
-def test_every_convolution_works_channels_last():
-    network, formats = LightFlow(width=0.5).eval(), []
+@pytest.mark.parametrize("training", [False, True])
+def test_every_convolution_works_channels_last_but_in_training(training):
+    network, formats = LightFlow(width=0.5).train(training), []
+    layout = torch.contiguous_format if training else torch.channels_last
 
     def note(_, inputs):
-        formats.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+        formats.append(inputs[0].is_contiguous(memory_format=layout))
 
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

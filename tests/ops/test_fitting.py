@@ -47,6 +47,21 @@ def test_resizing_enlarges_to_the_next_multiples(height, width):
     assert list(fitted.shape[-2:]) == [-(-height // 64) * 64, -(-width // 64) * 64]
 
 
+def test_resizing_to_one_size():
+    """KITTI's 375x1242 at 512x1024: a pan by (12.42, -3.75) px is one by (10.24, -5.12) px there."""
+    resizing = Resizing(size=[512, 1024])
+    assert resizing.fit(torch.zeros(1, 3, 375, 1242)).shape == (1, 3, 512, 1024)
+    flow = torch.tensor([10.24, -5.12]).view(1, 2, 1, 1).expand(1, 2, 512, 1024)
+    expected = torch.tensor([12.42, -3.75]).view(1, 2, 1, 1).expand(1, 2, 375, 1242)
+    torch.testing.assert_close(resizing.restore(flow, 375, 1242), expected)
+
+
+@pytest.mark.parametrize("size", [[512], [375, 1242], [0, 64], [512, 1024, 3], 512, [512.0, 1024.0], "512"])
+def test_a_size_that_no_network_takes_is_refused(size):
+    with pytest.raises(FlowBenchError, match=r"model\.fitting\.size=.*: give \[height, width\] in multiples of 64"):
+        Resizing(size=size)
+
+
 def test_resizing_leaves_alone_what_fits():
     image = torch.rand(1, 3, 64, 128)
     assert Resizing().fit(image) is image

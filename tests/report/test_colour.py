@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowbench.errors import FlowBenchError
 from flowbench.io import read_image
 from flowbench.report.colour import (
     colour_wheel,
@@ -71,7 +72,7 @@ def test_no_motion_is_white_and_nothing_known_is_black():
 
 
 def test_channels_first_is_an_error_that_tells_the_shape():
-    with pytest.raises(ValueError, match=r"\(2, 8, 8\)"):
+    with pytest.raises(FlowBenchError, match=r"\(2, 8, 8\).*permute"):
         flow_to_image(np.zeros((2, 8, 8)))
 
 
@@ -92,3 +93,17 @@ def test_wheel_image_shows_each_flow_where_it_points_to():
     assert difference(wheel[100, 50], flow_to_image(downwards, max_flow=1)[0, 0]) <= 1
     assert (wheel[50, 50] == 255).all()
     assert (wheel[0, 0] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flow": np.zeros((1, 8, 8, 2))}, "Give one pair of the batch"),
+        ({"valid": np.ones((8, 1), bool)}, r"valid has shape \(8, 1\); \(8, 8\) is needed"),
+        ({"max_flow": -1.0}, "max_flow=-1.0: a length in pixels"),
+        ({"max_flow": float("nan")}, "max_flow=nan"),
+    ],
+)
+def test_what_is_no_flow_mask_or_scale_is_an_error(changes, message):
+    with pytest.raises(FlowBenchError, match=message):
+        flow_to_image(**{"flow": np.zeros((8, 8, 2))} | changes)

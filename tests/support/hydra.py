@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from flowbench.configs import config_folder
 
@@ -19,13 +15,7 @@ GROUPS = {
 PROGRAMS = sorted(path.stem for path in config_folder().glob("*.yaml"))
 
 
-def composed(name: str, *overrides: str, folder: Path | str = "a_run") -> DictConfig:
-    """conf/<name>.yaml with overrides, in a run whose own folder is `folder`."""
-    OmegaConf.register_new_resolver("unique", lambda: "unique", replace=True)
-    GlobalHydra.instance().clear()
+def composed(name: str, *overrides: str) -> DictConfig:
+    """conf/<name>.yaml with overrides. What a program reads of its own run needs `support.runs.run_here`."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose(name, [*overrides, f"hydra.runtime.output_dir={folder}"], return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-    with open_dict(config):
-        del config["hydra"]
-    return config
+        return compose(name, list(overrides))

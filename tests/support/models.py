@@ -6,6 +6,9 @@ from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model
 from flowbench.models.base import FlowModel
 
+# One model of each architecture: the others differ from these in their numbers of channels alone.
+ARCHITECTURES = ("raft", "raft_small", "deqflow_tiny", "deltadeq_tiny", "fastflownet", "lightflow_05")
+
 
 def short_model(name: str, iterations: int = 2) -> FlowModel:
     """A model of conf/model with few iterations or solver steps, where it has them; fresh weights, in train mode."""

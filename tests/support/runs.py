@@ -6,8 +6,12 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from hydra.core.global_hydra import GlobalHydra
 
@@ -45,6 +49,7 @@ class Ended:
     code: int
     stdout: str
     stderr: str
+    result: Any = None
 
     @property
     def told(self) -> str:
@@ -62,19 +67,36 @@ def run(program, *words, seconds=100, **options):
 
 
 def run_here(task, config, *words):
-    """The program run to its end in this process, which saves the time to start one."""
-    arguments = [f"{config}.py", *map(str, words), "hydra/job_logging=none", "hydra/hydra_logging=none"]
-    before, sys.argv = sys.argv, arguments
-    GlobalHydra.instance().clear()
+    """The program run to its end in this process, which saves the time to start one, with what its task returned."""
+    results = []
+
+    @wraps(task)
+    def kept(settings):
+        results.append(task(settings))
+
     stdout, stderr, code = io.StringIO(), io.StringIO(), 0
-    try:
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            command(task, config=config)
-    except SystemExit as end:
-        code = end.code
-    finally:
-        sys.argv = before
-    return Ended(code, stdout.getvalue(), stderr.getvalue())
+    with _globals_of_a_process(f"{config}.py", *words, "hydra/job_logging=none", "hydra/hydra_logging=none"):
+        try:
+            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+                command(kept, config=config)
+        except SystemExit as end:
+            code = end.code
+    return Ended(code, stdout.getvalue(), stderr.getvalue(), results[-1] if results else None)
+
+
+@contextlib.contextmanager
+def _globals_of_a_process(*arguments):
+    """Lets a program change what a process of its own would take with it when it ends."""
+    with (
+        mock.patch.object(sys, "argv", [str(word) for word in arguments]),
+        mock.patch.dict(os.environ),
+        warnings.catch_warnings(),
+    ):
+        try:
+            yield
+        finally:
+            # A program that fails before its task begins leaves Hydra set up.
+            GlobalHydra.instance().clear()
 
 
 def rows(path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import glob
+import logging
 from collections.abc import Sequence
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from flowbench.data.pair_files import PairFiles, PairPaths
+from flowbench.data.sets.matching import MatchedFile, Words, brought_together, listed, matching, refuse_several
 from flowbench.errors import FlowBenchError
 from flowbench.io.flow import SUFFIXES as FLOW_SUFFIXES
 from flowbench.io.frames import ImageFrames, is_pattern, natural_order
@@ -16,14 +18,25 @@ from flowbench.io.image import SUFFIXES as PICTURE_SUFFIXES
 # The formats that hold a mask of their own.
 _SPARSE_SUFFIXES = (".png", ".npz")
 
+log = logging.getLogger(__name__)
+
 
 class Folder(PairFiles):
-    """The pictures that a pattern matches, each folder of them a sequence in natural order: a pair is a picture and the next.
+    """The images that a pattern matches, each folder of them a sequence: a pair is image number n and number n + step.
 
-    images: a pattern ("frames/*.png", "videos/*/*.png") or a folder. flow: a pattern with the suffix of flow files; each
-    folder has as many as its pictures have pairs, or one more, whose last is not used; None where there is no truth.
-    second: a pattern of second pictures, where these have names of their own ("img2/*.png"); then the pictures, the second
-    pictures and the flow files match one another in natural order. part: (from, to), shares of all pairs, which are used.
+    Nothing is matched by its position. A flow file belongs to the pair whose first image has the same name (what stands for
+    the wildcards of the patterns), or else the same number. An image whose next one or whose flow is missing is no pair;
+    `left_out` tells.
+
+    Args:
+        images: a pattern ("frames/*.png", "videos/*/*.png") or a folder.
+        flow: a pattern with the suffix of flow files; None where there is no truth. Its folders are matched as its files are.
+        second: a pattern of second images, where these have names of their own ("img2/*.png"): they belong to the first
+            images as flow files do, and numbers need not follow one another.
+        step: how much higher the number of a second image is than that of the first.
+        white: the value of white in 16-bit images, as `read_image` has it.
+
+    Listing raises FlowBenchError, with the names of both, where names and numbers do not tell what belongs together.
     """
 
     title = "Your pictures"
@@ -36,16 +49,21 @@ class Folder(PairFiles):
         *,
         flow: str | None = None,
         second: str | None = None,
-        part: Sequence[float] = (0.0, 1.0),
+        step: int = 1,
+        white: int | None = None,
     ) -> None:
         super().__init__(_fixed_part(images))
-        if not 0 <= part[0] < part[1] <= 1:
-            raise FlowBenchError(f"{self.title}: part={list(part)}: [from, to] is needed, shares from 0 to 1.")
+        if type(step) is not int or step < 1:
+            raise FlowBenchError(f"data.step={step}: a whole number above zero is needed.")
+        if second is not None and step != 1:
+            raise FlowBenchError(f"data.step={step} and data.second={second} both say which image is second: give one.")
         if flow is not None and Path(flow).suffix.lower() not in FLOW_SUFFIXES:
             raise FlowBenchError(
                 f"data.flow={flow}: the pattern must end in the suffix of flow files: {', '.join(FLOW_SUFFIXES)}."
             )
-        self.images, self.flow, self.second, self.part = images, flow, second, part
+        if white is not None and (type(white) is not int or white < 1):
+            raise FlowBenchError(f"data.white={white}: a whole number above zero is needed, or null.")
+        self.images, self.flow, self.second, self.step, self.white = images, flow, second, step, white
 
     @property
     def sparse(self) -> bool:
@@ -53,69 +71,86 @@ class Folder(PairFiles):
         return self.flow is not None and Path(self.flow).suffix.lower() in _SPARSE_SUFFIXES
 
     def list_pairs(self) -> list[PairPaths]:
-        pictures = _matching("data.images", self.images, PICTURE_SUFFIXES)
-        flows = None if self.flow is None else _matching("data.flow", self.flow, FLOW_SUFFIXES)
-        if self.second is not None:
-            pairs = self._by_order(pictures, _matching("data.second", self.second, PICTURE_SUFFIXES), flows)
-        else:
-            pairs = self._by_sequence(pictures, flows)
-        first, last = (round(share * len(pairs)) for share in self.part)
-        if first == last:
-            raise FlowBenchError(
-                f"data.images={self.images} has {len(pairs)} pairs: too few to split them at data.validation_share."
-            )
-        return pairs[first:last]
+        return self._listing[0]
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """A sentence on each kind of file that is part of no pair because another one is missing."""
+        return self._listing[1]
 
     def expectation(self) -> str:
         return f"Set {self.root_key} to what matches your pictures, for instance {self.root_key}='frames/*.png'."
 
-    def _by_order(self, firsts: list[Path], seconds: list[Path], flows: list[Path] | None) -> list[PairPaths]:
-        if len(seconds) != len(firsts):
-            raise FlowBenchError(
-                f"{len(firsts)} pictures match data.images={self.images}, but {len(seconds)} match data.second="
-                f"{self.second}: each needs its second picture."
-            )
-        if flows is not None and len(flows) != len(firsts):
-            raise FlowBenchError(
-                f"{len(firsts)} pictures and second pictures give as many pairs, but {len(flows)} flow files match "
-                f"data.flow={self.flow}: one a pair is needed."
-            )
-        return self._pairs(firsts, seconds, flows)
+    @cached_property
+    def _listing(self) -> tuple[list[PairPaths], list[str]]:
+        """The pairs, and `left_out`."""
+        images = matching("data.images", self.images, PICTURE_SUFFIXES)
+        flows = [] if self.flow is None else matching("data.flow", self.flow, FLOW_SUFFIXES)
+        second_of = self._next_images(images) if self.second is None else self._second_images(images)
+        flow_of = self._together(images, flows, f"data.flow={self.flow}") if flows else {}
+        complete = [image for image in images if image in second_of and (image in flow_of or not flows)]
+        left_out = _left_out(images, second_of, flows, flow_of, complete)
+        if not complete:
+            raise FlowBenchError(f"data.images={self.images}: no pair is complete: {'; '.join(left_out)}.")
+        for each in left_out:
+            log.warning("data.images=%s: %s.", self.images, each)
+        return self._pairs(complete, second_of, flow_of), left_out
 
-    def _by_sequence(self, pictures: list[Path], flows: list[Path] | None) -> list[PairPaths]:
-        sequences = _by_folder(pictures)
-        flows_of = [None] * len(sequences) if flows is None else _by_folder(flows)
-        if len(flows_of) != len(sequences):
-            raise FlowBenchError(
-                f"The pictures of data.images={self.images} lie in {_folders(len(sequences))}, the flow files of data.flow="
-                f"{self.flow} in {_folders(len(flows_of))}: each folder of pictures, a sequence, needs one of flow."
+    def _together(self, images: list[MatchedFile], others: list[MatchedFile], option: str) -> _Others:
+        return brought_together(images, others, first_option=f"data.images={self.images}", second_option=option)
+
+    def _second_images(self, images: list[MatchedFile]) -> _Others:
+        option = f"data.second={self.second}"
+        return self._together(images, matching("data.second", self.second, PICTURE_SUFFIXES), option)
+
+    def _next_images(self, images: list[MatchedFile]) -> _Others:
+        """The image whose number is `step` higher, of each that has one in its folder."""
+        found: _Others = {}
+        ordered = sorted(images, key=lambda image: natural_order(image.path.parent))
+        for folder, sequence in groupby(ordered, key=lambda image: image.path.parent):
+            found |= self._next_in_folder(folder, list(sequence))
+        return found
+
+    def _next_in_folder(self, folder: Path, images: list[MatchedFile]) -> _Others:
+        numbered: dict[tuple[Words, int], list[MatchedFile]] = {}
+        for image in images:
+            if image.numbering is not None:
+                numbered.setdefault(image.numbering, []).append(image)
+        found = {}
+        for (around, number), same in numbered.items():
+            refuse_several(same, f"data.images={self.images}")
+            if (around, number + self.step) in numbered:
+                found[same[0]] = numbered[around, number + self.step][0]
+        if not found:
+            raise FlowBenchError(self._without_pairs(folder, images, sorted(number for _, number in numbered)))
+        return found
+
+    def _without_pairs(self, folder: Path, images: list[MatchedFile], numbers: list[int]) -> str:
+        if len(images) == 1:
+            return f"data.images={self.images}: '{folder}' has one picture that matches; a pair needs two."
+        if len(numbers) < 2:
+            return (
+                f"data.images={self.images}: the names in '{folder}' ({listed(images)}) have no numbers that tell which "
+                "image follows which: number them, or set data.second to a pattern of the second images."
             )
+        least = min(after - before for before, after in pairwise(numbers))
+        remedy = f" Is it data.step={least}?" if least > 0 else " Set data.second to a pattern of the second images."
+        return (
+            f"data.images={self.images}: no image in '{folder}' ({listed(images)}) has a number that is data.step="
+            f"{self.step} above that of another.{remedy}"
+        )
+
+    def _pairs(self, firsts: list[MatchedFile], second_of: _Others, flow_of: _Others) -> list[PairPaths]:
+        keys = self._keys([first.path for first in firsts])
         return [
-            pair
-            for frames, flow in zip(sequences, flows_of, strict=True)
-            for pair in self._pairs(frames[:-1], frames[1:], self._checked(frames, flow))
-        ]
-
-    def _checked(self, frames: list[Path], flows: list[Path] | None) -> list[Path] | None:
-        """The flow files of a sequence, one a pair."""
-        pairs, folder = len(frames) - 1, frames[0].parent
-        if pairs == 0:
-            raise FlowBenchError(
-                f"data.images={self.images}: '{folder}' has one picture that matches; a pair needs two."
+            PairPaths(
+                key=key,
+                image1=first.path,
+                image2=second_of[first].path,
+                flow=flow_of[first].path if first in flow_of else None,
+                white=self.white,
             )
-        if flows is not None and len(flows) not in (pairs, pairs + 1):
-            raise FlowBenchError(
-                f"{len(frames)} pictures in '{folder}' give {pairs} pairs, but {len(flows)} flow files in "
-                f"'{flows[0].parent}' match data.flow={self.flow}: one a pair is needed, or one a picture."
-            )
-        return None if flows is None else flows[:pairs]
-
-    def _pairs(self, firsts: list[Path], seconds: list[Path], flows: list[Path] | None) -> list[PairPaths]:
-        return [
-            PairPaths(key=key, image1=image1, image2=image2, flow=flow)
-            for key, image1, image2, flow in zip(
-                self._keys(firsts), firsts, seconds, flows or [None] * len(firsts), strict=True
-            )
+            for key, first in zip(keys, firsts, strict=True)
         ]
 
     def _keys(self, pictures: list[Path]) -> list[str]:
@@ -128,6 +163,9 @@ class Folder(PairFiles):
         ]
 
 
+_Others = dict[MatchedFile, MatchedFile]
+
+
 def _fixed_part(pattern: str) -> Path:
     """The folder that all matches of a pattern lie in."""
     path = Path(pattern)
@@ -136,18 +174,19 @@ def _fixed_part(pattern: str) -> Path:
     return path
 
 
-def _matching(option: str, pattern: str, suffixes: Sequence[str]) -> list[Path]:
-    found = glob.glob(pattern if is_pattern(pattern) else f"{glob.escape(pattern)}/*", recursive=True)
-    paths = sorted((Path(name) for name in found if Path(name).suffix.lower() in suffixes), key=natural_order)
-    if not paths:
-        raise FlowBenchError(f"{option}={pattern}: matches no file that ends in {', '.join(suffixes)}.")
-    return paths
-
-
-def _by_folder(paths: list[Path]) -> list[list[Path]]:
-    ordered = sorted(paths, key=lambda path: (natural_order(path.parent), natural_order(path)))
-    return [list(group) for _, group in groupby(ordered, key=lambda path: path.parent)]
-
-
-def _folders(count: int) -> str:
-    return "one folder" if count == 1 else f"{count} folders"
+def _left_out(
+    images: list[MatchedFile],
+    second_of: _Others,
+    flows: list[MatchedFile],
+    flow_of: _Others,
+    complete: list[MatchedFile],
+) -> list[str]:
+    # The last image of a folder ends a sequence, and may have flow all the same.
+    last = {image.path.parent: image for image in images}.values()
+    used = {flow_of[image] for image in (*complete, *last) if image in flow_of}
+    kinds = {
+        "no second image": [image for image in images if image not in second_of and image not in last],
+        "no flow": [image for image in images if image in second_of and image not in flow_of and flows],
+        "no pair": [flow for flow in flows if flow not in used],
+    }
+    return [f"there is {what} for {listed(files)}" for what, files in kinds.items() if files]

@@ -1,0 +1,160 @@
+"""The settings that a checkpoint remembers: somebody else's text, in which nothing is interpreted but references to roots.
+
+A remembered container holds plain values. `{roots.<set>}` in a text stands for the folder of a data set, which the reader of
+the checkpoint may have elsewhere; older files write `${roots.<set>}`. Any other text with `${` is refused: OmegaConf, here
+or in a program that reads what we write, would take it for an instruction.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from flowbench.builder import TARGET, make
+from flowbench.errors import FlowBenchError
+from flowbench.targets import current, find_part
+
+Settings = dict[str, Any]
+
+_DEEPEST, _MOST = 32, 100_000
+_REFERENCE = re.compile(r"\$?\{roots\.(\w+)\}")
+# The roots of conf/roots as files before had them: they follow the environment of whoever reads the checkpoint.
+_ROOT_OF_ENVIRONMENT = "${oc.env:FLOWBENCH_DATA"
+
+
+def build_remembered(settings: Mapping[str, Any], *, also: Collection[str] = (), **more: Any) -> Any:
+    """The object that plain settings of a checkpoint describe.
+
+    also: targets that the user's own configuration names. Raises FlowBenchError for other targets than parts of models and
+    of data, and for text that would be an interpolation.
+    """
+    refuse_interpolations(settings)
+    return make(settings, partial(find_part, also=also), **more)
+
+
+def plain_settings(found: Mapping[str, Any]) -> Settings:
+    """A copy of remembered settings.
+
+    Raises FlowBenchError for anything but mappings, lists, text, numbers, booleans and None, and where there is no model.
+    """
+    remaining = iter(range(_MOST))
+
+    def copied(node: Any, depth: int) -> Any:
+        if depth > _DEEPEST or next(remaining, None) is None:
+            raise FlowBenchError(
+                "The checkpoint's settings are nested too deep or too many to be those of a model: it was not loaded."
+            )
+        if isinstance(node, Mapping):
+            return {_key(name): copied(child, depth + 1) for name, child in node.items()}
+        if isinstance(node, list | tuple):
+            return [copied(child, depth + 1) for child in node]
+        if node is None or type(node) in (bool, int, float, str):
+            return node
+        raise FlowBenchError(
+            f"The checkpoint's settings hold a {type(node).__name__}, but only text, numbers and lists of them are settings."
+        )
+
+    settings = copied(found, 0)
+    model = settings.get("model")
+    if (
+        not isinstance(model, dict)
+        or not isinstance(model.get("network"), dict)
+        or not isinstance(model.get("name"), str)
+    ):
+        raise FlowBenchError(
+            "The checkpoint's settings do not describe a model with a name and a network: it was not loaded."
+        )
+    return settings
+
+
+def _key(name: Any) -> str | int:
+    if type(name) is int or (type(name) is str and "${" not in name):
+        return name
+    raise FlowBenchError(
+        f"The checkpoint's settings have the key {name!r}, but keys are plain names: it was not loaded."
+    )
+
+
+def merged(remembered: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
+    """Remembered settings with plain changes.
+
+    A part of another kind takes the place of the old one, whose settings it lacks.
+    """
+    result = dict(remembered)
+    for name, change in changes.items():
+        old = result.get(name)
+        if isinstance(old, Mapping) and isinstance(change, Mapping):
+            another_kind = TARGET in change and current(change[TARGET]) != current(str(old.get(TARGET)))
+            result[name] = merged({} if another_kind else old, change)
+        else:
+            result[name] = change
+    return result
+
+
+def refuse_interpolations(settings: Any) -> None:
+    """Raises FlowBenchError, which names the setting, for text that OmegaConf would interpret."""
+    for path, value in _texts(settings):
+        if "${" in value:
+            raise FlowBenchError(
+                f"The checkpoint remembers {path}={value}, and such a reference is not followed in somebody's file: give the "
+                f"value yourself, ++{path}=<value>, or name the {path.partition('.')[0]} anew."
+            )
+
+
+def _texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, str):
+        yield path, node
+    pairs = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in pairs:
+        yield from _texts(child, f"{path}.{name}" if path else str(name))
+
+
+def reference(name: str) -> str:
+    """How a checkpoint's data refers to the folder roots.<name>."""
+    return f"{{roots.{name}}}"
+
+
+def chosen_roots(remembered: Mapping[str, Any], own: Mapping[str, Any], given: Collection[str]) -> Settings:
+    """Where the data sets lie: where the user says, or else where the checkpoint says, or else where they usually do.
+
+    own: the user's roots, resolved. given: the names of those that were given on the command line.
+    """
+    kept = {name: root for name, root in remembered.items() if name not in given and not _follows_environment(root)}
+    return {**own, **kept}
+
+
+def _follows_environment(root: Any) -> bool:
+    return isinstance(root, str) and root.startswith(_ROOT_OF_ENVIRONMENT)
+
+
+def with_roots(data: Any, roots: Mapping[str, Any]) -> Any:
+    """Remembered data in which each reference is its folder."""
+    if isinstance(data, Mapping):
+        return {name: with_roots(child, roots) for name, child in data.items()}
+    if isinstance(data, list):
+        return [with_roots(child, roots) for child in data]
+    if not isinstance(data, str):
+        return data
+    whole = _REFERENCE.fullmatch(data)
+    if whole:
+        return _root(whole[1], roots)
+    return _REFERENCE.sub(lambda found: str(_root(found[1], roots)), data)
+
+
+def _root(name: str, roots: Mapping[str, Any]) -> Any:
+    if name not in roots:
+        raise FlowBenchError(
+            f"The checkpoint's data lie in the root '{name}', which is unknown here: add +roots.{name}=<folder>."
+        )
+    return roots[name]
+
+
+def remembered_number(settings: Mapping[str, Any], name: str) -> bool | int | float | None:
+    """One remembered setting that may enter the user's own configuration: a number, a boolean or None, never text."""
+    value = settings.get(name)
+    if value is None or type(value) in (bool, int) or (type(value) is float and math.isfinite(value)):
+        return value
+    raise FlowBenchError(f"The checkpoint remembers network.{name}={value!r}, but a number or a boolean was expected.")

@@ -1,0 +1,219 @@
+"""Command-line words: what the shell passes on becomes what Hydra reads.
+
+Hydra reads the value of every setting as an expression: 2024_11_27 is a number, (1) a call, a comma a sweep. A setting that
+names a file or a folder holds text, whatever is in it, so such values are put in quotes where Hydra would read anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from flowbench.configs import config_folder
+from flowbench.errors import FlowBenchError
+
+# Hydra's own options: those that stand alone, and those that take the next word.
+FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--info", "-i"}
+FLAGS |= {"--shell-completion", "-sc"}
+WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
+WITH_VALUE |= {"--experimental-rerun"}
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+# Settings on a program's top level that name files, where they are no switches. Their sign says nothing: ckpt= and +ckpt=
+# are the same.
+_NAMES = ("ckpt", "init", "input", "output", "pair", "resume", "submission")
+# Those that may be a list of names.
+_LISTS = ("input", "pair")
+# Deeper settings that hold text: by the last part of their keys, and by what they lie below.
+_TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root", "save_dir", "second", "split_file"}
+_TEXT |= {"cutouts", "subdir", "textures"}
+_TEXT_BELOW = {"lists", "predict", "roots"}
+
+_SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
+_DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_ITEM = re.compile(rf"\s*(?:(?:{_QUOTED}|\[[^\[\]]*\])\s*(?=,|\Z)|[^,]*)", re.S)
+_FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\(.*\)", re.S)
+_CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
+
+
+def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None = None) -> list[str]:
+    """A program's arguments in Hydra's grammar, options first.
+
+    What is in Hydra's grammar already stays as it is, so a value may be quoted for Hydra, too.
+
+    Args:
+        arguments: the words after the program's name, as the shell passes them on.
+        config: the program's file in conf/, to know its settings.
+        positional: the setting that a word without a name belongs to; without it such a word is refused.
+
+    Raises FlowBenchError for an option that does not exist, a word that is no setting, and an empty file name.
+    """
+    options, words = _parted(arguments)
+    own = _own_settings(config)
+    names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
+    given = [word for word in words if _is_setting(word, own)]
+    sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
+    strays = [word for word in words if not _is_setting(word, own)]
+    settings = [_read(word, names, sweep=sweep) for word in given]
+    if strays:
+        settings.append(_positional(strays, positional, given, own))
+    return [*options, *settings, *_resumed_folder(settings)]
+
+
+def setting(key: str, text: str | Path) -> str:
+    """The word that gives a setting exactly this text."""
+    return f"{key}={_as_text(str(text))}"
+
+
+def job_overrides() -> list[str]:
+    """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
+    return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+
+
+def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options, each with its value behind it, and all other words."""
+    options, words, rest = [], [], iter(arguments)
+    for word in rest:
+        if word == "--":
+            words += rest
+        elif word in _INFO and options[-1:] in (["--info"], ["-i"]):
+            options.append(word)
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        elif word in WITH_VALUE:
+            options += [word, *[value for value in [next(rest, None)] if value is not None]]
+        elif _is_option(word):
+            options.append(word)
+        else:
+            _refuse_option(word, next(rest, ""))
+    return options, words
+
+
+def _is_option(word: str) -> bool:
+    name = word.partition("=")[0]
+    return word in FLAGS or (name.startswith("--") and any(known.startswith(name) for known in FLAGS | WITH_VALUE))
+
+
+def _refuse_option(word: str, following: str) -> None:
+    name, equals, value = word.lstrip("-").partition("=")
+    value = value if equals or following.startswith("-") else following
+    instead = f"{name.replace('-', '_')}={value or '<value>'}"
+    raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
+
+
+def _own_settings(config: str) -> dict[str, Any]:
+    """The settings on the top level of conf/<config>.yaml, and its groups."""
+    file = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))
+    groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
+    return dict.fromkeys(groups) | file
+
+
+def _is_setting(word: str, own: Collection[str]) -> bool:
+    """Whether the word changes a setting. The name of a file that is there may look like one: a=1.png, ~old.mp4."""
+    found = _SETTING.fullmatch(word) or _DELETION.fullmatch(word)
+    if not found:
+        return False
+    return re.split(r"[./@]", found["key"])[0] in own or not os.path.exists(word)
+
+
+def _positional(strays: list[str], key: str | None, given: list[str], own: Collection[str]) -> str:
+    if key is None:
+        raise FlowBenchError(_no_setting(strays[0], own))
+    others = [word for word in given if word.lstrip("+").startswith(f"{key}=")]
+    if others:
+        raise FlowBenchError(f"'{strays[0]}' and {others[0]} both say what {key} is: give one of them.")
+    if len(strays) == 1:
+        return f"{key}={_as_text(strays[0])}"
+    if key not in _LISTS:
+        raise FlowBenchError(f"'{strays[0]}' and '{strays[1]}' both say what {key} is: give one of them.")
+    return f"{key}=[{','.join(map(_as_text, strays))}]"
+
+
+def _no_setting(word: str, own: Collection[str]) -> str:
+    meant = next((name for name in ("ckpt", "init") if name in own and word.endswith(_CHECKPOINTS)), None)
+    hint = f"did you mean {meant}={word}?" if meant else "write <name>=<value>; --help lists the names."
+    return f"'{word}' is no setting: {hint}"
+
+
+def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
+    found = _SETTING.fullmatch(word)
+    if not found:
+        return word
+    sign, key, value = found["sign"], found["key"], found["value"]
+    if key in names:
+        sign = ""
+    elif not _holds_text(key):
+        return word
+    if value == "":
+        raise FlowBenchError(f"{key}= is empty: give a name, or leave {key} out.")
+    return f"{sign}{key}={_values(key, value) if sweep else _value(key, value)}"
+
+
+def _holds_text(key: str) -> bool:
+    *above, last = key.split(".")
+    return bool(above) and (last in _TEXT or not _TEXT_BELOW.isdisjoint(above))
+
+
+def _values(key: str, value: str) -> str:
+    """The value of a sweep: several, with commas between them."""
+    if os.path.exists(value) or _FUNCTION.fullmatch(value):
+        return value if _FUNCTION.fullmatch(value) else _as_text(value)
+    return ",".join(_value(key, item) for item in _items(value))
+
+
+def _value(key: str, value: str) -> str:
+    if value.lower() == "null":
+        return value
+    if not os.path.exists(value):
+        if re.fullmatch(_QUOTED, value, re.S):
+            return value
+        if key in _LISTS and value.startswith("[") and value.endswith("]"):
+            return f"[{','.join(_value('', item) for item in _items(value[1:-1]))}]"
+    if "${" in value and "." in key:
+        # Below hydra, roots and data, conf/ itself makes names of others.
+        return value if _read_by_hydra(value) == value else QuotedString(value, Quote.single).with_quotes()
+    return _as_text(value)
+
+
+def _items(text: str) -> Iterator[str]:
+    """What stands between commas, but for those in quotes or brackets."""
+    place = 0
+    while text and place <= len(text):
+        found = _ITEM.match(text, place)
+        yield found[0].strip()
+        place = found.end() + 1
+
+
+def _as_text(text: str) -> str:
+    """The text in Hydra's grammar: as it is where Hydra reads just that, else in quotes."""
+    if "${" not in text and _read_by_hydra(text) == text:
+        return text
+    # Outside of Hydra's grammar, a reference is what OmegaConf sees in a text: a backslash takes its meaning away.
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return QuotedString(literal, Quote.single).with_quotes()
+
+
+def _read_by_hydra(value: str) -> object:
+    try:
+        return OverridesParser.create().parse_override(f"name={value}").value()
+    except HydraException:
+        return None
+
+
+def _resumed_folder(settings: Sequence[str]) -> list[str]:
+    """A resumed run goes on in its own folder: no new one is made for it."""
+    parsed = [OverridesParser.create().parse_override(word) for word in settings if word.startswith("resume=")]
+    folders = [word.value() for word in parsed if isinstance(word.value(), str)]
+    if not folders or not Path(folders[-1]).is_dir():
+        return []
+    return [setting("hydra.run.dir", folders[-1]), "hydra.output_subdir=null"]

@@ -1,0 +1,65 @@
+"""The folders of runs that were refused before they began."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from flowbench.engine.rank import is_first_process
+
+_HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")
+_HYDRAS_FOLDER = ".hydra"
+
+
+def without_empty_folder(task: Callable[[DictConfig], Any], words: Sequence[str]) -> Callable[[DictConfig], Any]:
+    """The task, behind which the run's folder is gone where the task failed before it wrote anything there.
+
+    Only a folder that Hydra has just made for this run is removed. words: the command line, which may name another.
+    """
+    may_be_there = _given_folder_exists(words)
+
+    @functools.wraps(task)
+    def run(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except (Exception, SystemExit):
+            hydra = HydraConfig.get()
+            if hydra.mode == RunMode.RUN and not may_be_there and is_first_process():
+                _remove_untouched(Path(hydra.runtime.output_dir))
+            raise
+
+    return run
+
+
+def _given_folder_exists(words: Sequence[str]) -> bool:
+    """Whether the words name a run folder that is there already, or may be: its name may hold references.
+
+    The folder that conf/ names is new for every run.
+    """
+    given = [word for word in words if word.startswith("hydra.run.dir=")]
+    if not given:
+        return False
+    folder = str(OverridesParser.create().parse_override(given[-1]).value())
+    return "${" in folder or Path(folder).exists()
+
+
+def _remove_untouched(folder: Path) -> None:
+    """Removes a folder that holds only what Hydra writes before any run: its own settings, and a log."""
+    own = folder / _HYDRAS_FOLDER
+    entries = list(folder.iterdir())
+    written = list(own.iterdir()) if own.is_dir() else []
+    logs = [entry for entry in entries if entry.suffix == ".log"]
+    if not {*entries} <= {own, *logs} or any(file.name not in _HYDRAS for file in written):
+        return
+    for file in (*written, *logs):
+        file.unlink()
+    if own.is_dir():
+        own.rmdir()
+    folder.rmdir()
