@@ -29,6 +29,9 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
     Raises FlowBenchError for other targets than those of flowbench/targets.py, and for other interpolations.
     """
     settings = OmegaConf.load(file)
+    if "init" in settings:
+        # A run starts from weights only once; their file's name may hold anything.
+        settings.init = None
     written = OmegaConf.to_container(settings, resolve=False)
     trusted = OmegaConf.to_container(own, resolve=False)
     allowed = PARTS | TRAINING | set(targets(trusted))

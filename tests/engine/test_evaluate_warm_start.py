@@ -52,8 +52,8 @@ def passed(monkeypatch):
     """What each call of the network was given to start from, and what it left."""
     calls, forward = [], DEQFlow.forward
 
-    def recorded(network, image1, image2, reuse=None):
-        output = forward(network, image1, image2, reuse)
+    def recorded(network, image1, image2, reuse=None, **options):
+        output = forward(network, image1, image2, reuse, **options)
         calls.append((reuse, output.reuse))
         return output
 
@@ -113,7 +113,7 @@ def test_pairs_of_a_batch_cannot_start_from_each_other(sequences, checkpoint, tm
 
 def test_it_is_true_or_false(sequences, checkpoint, tmp_path):
     ended = evaluated(checkpoint, tmp_path, "warm_start=no")
-    assert (ended.code, "error: warm_start=no: choose true or false." in ended.told) == (1, True)
+    assert (ended.code, "error: warm_start=no: true or false is needed." in ended.told) == (1, True)
 
 
 def test_several_processes_cannot_share_a_sequence_out(monkeypatch):

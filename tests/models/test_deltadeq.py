@@ -39,7 +39,7 @@ def test_weights_of_deqflow_are_evaluated_without_training(tmp_path):
     ("word", "told"),
     [
         ("model.network.delta.threshold=-1", "threshold=-1: give a number of at least 0."),
-        ("model.network.delta.rule=tile", "rule='tile': choose one of element, pixel."),
+        ("model.network.delta.rule=tile", "model.network.delta.rule=tile: one of element, pixel is needed."),
         (
             "model/solver=anderson",
             "solver=Anderson: its steps mix states of the past, but a delta update follows one state; choose "
