@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
+from flowbench.ops.fitting import resized_flow
 from flowbench.ops.sampling import coordinate_grid, sample_bilinear
 from flowbench.structures import FlowOutput
 
@@ -62,22 +63,13 @@ class Cascade:
                 output = estimate(small1, small2)
                 flow = output.flow
             else:
-                flow = resized_flow(flow, size)
+                flow = resized_flow(flow, *size)
                 output = estimate(small1, _fetched(small2, flow))
                 # What is left was seen in the warped image: where it leads, the flow so far goes on.
                 flow = output.flow + _fetched(flow, output.flow)
-        output.flow = resized_flow(flow, (height, width))
+        output.flow = resized_flow(flow, height, width)
         output.reuse = None
         return output
-
-
-def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """The flow (B, 2, h, w) of an image at another size (height, width): its vectors grow with the image."""
-    height, width = flow.shape[-2:]
-    if (height, width) == size:
-        return flow
-    resized = F.interpolate(flow, size, mode="bilinear", align_corners=False)
-    return resized * resized.new_tensor([size[1] / width, size[0] / height]).view(2, 1, 1)
 
 
 def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -91,9 +91,14 @@ class Resizing:
 
     def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
         """The flow of the resized picture -> (B, 2, height, width), its vectors as long as in the picture."""
-        fitted_height, fitted_width = flow.shape[-2:]
-        resized = _resized(flow, height, width)
-        return resized * resized.new_tensor([width / fitted_width, height / fitted_height]).view(2, 1, 1)
+        return resized_flow(flow, height, width)
+
+
+def resized_flow(flow: Tensor, height: int, width: int) -> Tensor:
+    """The flow (B, 2, h, w) of an image -> (B, 2, height, width), that of the image at another size: its vectors grow with
+    the image."""
+    resized = _resized(flow, height, width)
+    return resized * resized.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).view(2, 1, 1)
 
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:

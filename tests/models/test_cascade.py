@@ -24,7 +24,10 @@ class ShortSighted(nn.Module):
         super().__init__()
         self.reach = nn.Parameter(torch.tensor(12.0))
 
-    def forward(self, image1, image2, reuse=None):
+    def normalise(self, image1, image2):
+        return image1, image2
+
+    def forward(self, image1, image2, reuse=None, normalised=False):
         errors = {}
         for shift in range(-int(self.reach), int(self.reach) + 1):
             first = image1[..., max(0, -shift) : image1.shape[-1] - max(0, shift)]
