@@ -12,7 +12,7 @@ from flowbench.models.base import FlowModel, Optimisation
 from flowbench.networks.lightflow import LightFlow
 from flowbench.objectives import SequenceLoss
 from flowbench.ops.fitting import Padding
-from flowbench.schedules import multi_step_epochs, one_cycle
+from flowbench.schedules import TimedOneCycle, multi_step_epochs, one_cycle
 
 # steps, batch, crop, first rate, where it halves
 MULTI_STEP = {
@@ -182,3 +182,31 @@ def test_an_undecayed_name_that_no_parameter_has_is_an_error():
     optimisation = Optimisation(optimizer=torch.optim.Adam, lr_scheduler=None, undecayed=["bias", "scale"])
     with pytest.raises(FlowBenchError, match=r"names 'scale', but .* called bias, weight: choose"):
         optimisation.parameters(normalised())
+
+
+def test_a_rate_by_the_clock_follows_whatever_is_further_steps_or_time():
+    optimizer = torch.optim.AdamW([weight()], lr=1.0)
+    scheduler = one_cycle(optimizer, steps=100, warm_up=0.1, overhang=0, hours=1.0)
+    assert isinstance(scheduler, TimedOneCycle)
+
+    def rate_after(steps, seconds):
+        scheduler.elapsed = seconds
+        while scheduler.last_epoch < steps:
+            optimizer.step()
+            scheduler.step()
+        return optimizer.param_groups[0]["lr"]
+
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.04)
+    assert rate_after(5, 0) == pytest.approx(0.52)
+    assert rate_after(10, 0) == pytest.approx(1.0)
+    assert rate_after(11, 36 * 55) == pytest.approx(0.5)  # 55% of the hour: time leads
+    assert rate_after(80, 36 * 60) == pytest.approx(2 / 9)  # steps lead
+    assert rate_after(81, 3600) == 0
+    assert rate_after(82, 7200) == 0
+
+
+def test_time_spent_is_remembered_with_the_rate():
+    schedulers = [one_cycle(torch.optim.SGD([weight()], lr=1.0), steps=10, hours=2.0) for _ in range(2)]
+    schedulers[0].elapsed = 3600.0
+    schedulers[1].load_state_dict(schedulers[0].state_dict())
+    assert schedulers[1].progress == schedulers[0].progress == 0.5

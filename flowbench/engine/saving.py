@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,17 @@ class LastCheckpoint(Checkpoint):
     A run that resumes from it goes on as if it had never stopped. It is saved before a step rather than after one: only
     then are the metrics of the step before written and its validation, where one was due, is over. The one before is kept
     as previous.ckpt. Both say how many processes train: another number would see other pairs.
+
+    Args:
+        every_n_train_steps: Steps between two of them.
+        every_n_minutes: Where given, minutes after which one is due as well; processes then agree on it at every step.
     """
 
-    def __init__(self, *, every_n_train_steps: int) -> None:
+    def __init__(self, *, every_n_train_steps: int, every_n_minutes: float | None = None) -> None:
         self.every_n_train_steps = every_n_train_steps
+        self.every_n_minutes = every_n_minutes
         self._saved_step = 0
+        self._saved_at = 0.0
         self._processes = 1
         self._stop: StopBetweenSteps | None = None
 
@@ -72,7 +79,7 @@ class LastCheckpoint(Checkpoint):
         self._processes = trainer.world_size
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._saved_step = trainer.global_step
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._stop = StopBetweenSteps()
         loop = trainer.fit_loop.epoch_loop
         if loop.restarting:
@@ -86,10 +93,15 @@ class LastCheckpoint(Checkpoint):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         signum = self._stop.signum()
-        if signum or trainer.global_step % self.every_n_train_steps == 0:
+        if signum or trainer.global_step % self.every_n_train_steps == 0 or self._is_time(trainer):
             self._save(trainer)
         if signum:
             raise Interrupted(signum, step=trainer.global_step)
+
+    def _is_time(self, trainer: pl.Trainer) -> bool:
+        if self.every_n_minutes is None:
+            return False
+        return trainer.strategy.broadcast(time.monotonic() - self._saved_at >= 60 * self.every_n_minutes)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
@@ -120,4 +132,4 @@ class LastCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             kept_as(folder / LAST, folder / PREVIOUS)
         trainer.save_checkpoint(folder / LAST)
-        self._saved_step = trainer.global_step
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()

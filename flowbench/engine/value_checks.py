@@ -72,6 +72,7 @@ _RULES = {
     "model.objective.max_flow": _Rule(float, 0, above=True),
     "trainer.accumulate_grad_batches": _COUNT,
     "trainer.log_every_n_steps": _COUNT,
+    "callbacks.*.every_n_minutes": _Rule(float | None, 0, above=True),
     "callbacks.*.every_n_train_steps": _COUNT,
     "callbacks.pictures.samples": _FROM_ZERO,
     "callbacks.*": _ENTRY,

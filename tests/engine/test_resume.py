@@ -13,6 +13,7 @@ SETTINGS = (
     *SMALL,
     "schedule.steps=24",
     "schedule.val_interval=4",
+    "schedule.ema=0.9",
     "callbacks.last.every_n_train_steps=6",
 )
 
@@ -60,7 +61,9 @@ def test_resumed_checkpoints_are_the_same_bit_for_bit(unbroken, resumed, name):
     assert found["global_step"] == expected["global_step"]
     assert found["callbacks"] == expected["callbacks"]
     assert found["lr_schedulers"] == expected["lr_schedulers"]
+    # The average of the weights, and the weights themselves.
     torch.testing.assert_close(found["state_dict"], expected["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(found["current_model_state"], expected["current_model_state"], rtol=0, atol=0)
     torch.testing.assert_close(found["optimizer_states"], expected["optimizer_states"], rtol=0, atol=0)
 
 

@@ -71,3 +71,15 @@ def test_senseless_options_are_refused(tmp_path, words, told):
     ended = run_here(train, "train", *FAST, *words, f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.code == 1
     assert told in ended.told
+
+
+def test_a_checkpoint_is_due_after_some_minutes_too(tmp_path):
+    """Every step takes longer than this interval, so last.ckpt and previous.ckpt are of successive steps."""
+    words = ("schedule.steps=3", "callbacks.last.every_n_train_steps=1000")
+    steps = {}
+    for minutes in ("null", "1e-6"):
+        folder = tmp_path / minutes
+        trained(folder, *words, f"callbacks.last.every_n_minutes={minutes}")
+        previous = folder / "checkpoints/previous.ckpt"
+        steps[minutes] = torch.load(previous, weights_only=True)["global_step"] if previous.exists() else None
+    assert steps == {"null": None, "1e-6": 2}
