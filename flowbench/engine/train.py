@@ -29,6 +29,7 @@ from flowbench.engine.models import build_model, start_from
 from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.rank import is_first_process
+from flowbench.engine.recipes import recipe_line, refuse_overruled_schedule
 from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy
 from flowbench.engine.run_lock import locked
 from flowbench.engine.run_status import RunStatus
@@ -58,6 +59,8 @@ def train(config: DictConfig) -> TrainingResult:
     resuming = bool(config.resume)
     if resuming:
         config = resumed_config(config.resume, job_overrides(), config)
+    else:
+        refuse_overruled_schedule()
     status = RunStatus(folder)
     with _alone_in(folder, resuming=resuming), _told(status, folder, config):
         with processes(config.trainer, report=status.failed):
@@ -138,18 +141,7 @@ def _record(folder: Path, config: DictConfig, data: FlowDataModule, processes: i
     log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
     for name, tree in data.trees().items():
         log.info("%s has the %s tree", name, tree)
-    log.info("%s", _recipe(config))
-
-
-def _recipe(config: DictConfig) -> str:
-    """Whose settings the run trains with, in one line."""
-    chosen = HydraConfig.get().runtime.choices
-    names = [f"{group} {chosen[group]}" for group in ("schedule", "experiment") if chosen.get(group)]
-    if config.source:
-        names.insert(0, f"recipe {chosen['recipe']}: {config.source}")
-    else:
-        names.insert(0, f"no paper gives a recipe for {config.model.name} on {config.data.name}")
-    return "; ".join(names)
+    log.info("%s", recipe_line(config))
 
 
 def _steps_done(folder: Path, config: DictConfig) -> int:

@@ -69,3 +69,23 @@ def test_raft_h_trains_as_long_as_was_published():
     assert (chairs.steps, chairs.batch_size, chairs.lr, list(chairs.crop)) == (120_000, 12, 4e-4, [368, 496])
     assert (things.steps, things.batch_size, things.lr, list(things.crop)) == (120_000, 6, 1.25e-4, [400, 720])
     assert (chairs.optimisation.freeze_batch_norm, things.optimisation.freeze_batch_norm) == (False, True)
+
+
+@pytest.mark.parametrize("model", ["deqflow_h", "deltadeq_tiny"])
+def test_a_schedule_that_the_recipe_would_overrule_is_refused(model, tmp_path):
+    words = (f"model={model}", "data=chairs", "schedule=chairs_mixed", f"hydra.run.dir={tmp_path / 'run'}")
+    ended = run_here(train, "train", *words)
+    assert ended.code == 1
+    assert f"schedule=chairs_mixed was given, but the recipe of this model and data, {model}_chairs, sets" in ended.told
+    assert not (tmp_path / "run").exists()
+    # Without the recipe, what is missing is the data.
+    ended = run_here(train, "train", *words, "~recipe", f"roots.chairs={tmp_path / 'none'}")
+    assert "sets the schedule" not in ended.told
+    assert str(tmp_path / "none") in ended.told
+
+
+def test_a_schedule_beside_a_recipe_that_sets_none_is_taken(tmp_path):
+    words = ("model=raft", "data=kitti", "schedule=kitti_mixed", f"roots.kitti={tmp_path / 'none'}")
+    ended = run_here(train, "train", *words, f"hydra.run.dir={tmp_path / 'run'}")
+    assert "recipe" not in ended.told
+    assert str(tmp_path / "none") in ended.told
