@@ -184,9 +184,12 @@ class FlowDataModule(pl.LightningDataModule):
 
     def _refuse_empty(self, samples: Dataset | None, split: str) -> None:
         if samples is None or len(samples) == 0:
+            own = (
+                " (of data=folder: data.val.images, data.validation_share or data.lists.val)" if split == "val" else ""
+            )
             raise FlowBenchError(
-                f"The data '{self.name}' has no {split} pairs: check data.{split} and where its files lie, or choose other "
-                "data."
+                f"The data '{self.name}' has no {split} pairs: check data.{split}{own} and where its files lie, or choose "
+                "other data."
             )
 
     def _refuse_other_objects(self) -> None:
