@@ -31,6 +31,7 @@ from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, 
 from flowbench.engine.run_lock import locked
 from flowbench.engine.run_status import RunStatus
 from flowbench.engine.sentences import sentence
+from flowbench.engine.value_checks import check_values
 from flowbench.errors import FlowBenchError
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def train(config: DictConfig) -> TrainingResult:
     resuming = bool(config.resume)
     if resuming:
         config = resumed_config(config.resume, job_overrides(), config)
+        check_values(config, "train")
     status = RunStatus(folder)
     with _alone_in(folder, resuming=resuming), _told(status, folder, config):
         with processes(config.trainer, report=status.failed):
