@@ -72,4 +72,5 @@ def _called(target: Callable[..., Any], name: str, settings: Mapping[str, Any]) 
         raise FlowBenchError(str(error)) from error
     except Exception as error:
         # Libraries raise anything for settings of a wrong kind or name; the user can mend all of them.
-        raise FlowBenchError(f"{name} cannot be made of its settings: {error}") from error
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise FlowBenchError(f"{name} cannot be made of its settings: {first_line}") from error

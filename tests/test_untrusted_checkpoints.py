@@ -239,3 +239,12 @@ def test_the_remembered_cache_is_not_written(written, tmp_path):
     assert ended.code == 0, ended.told
     assert json.loads((tmp_path / "run/metrics.json").read_text())["settings"]["pairs"] == 1
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_size_that_pytorch_refuses_is_a_line(written, tmp_path):
+    """PyTorch's own message goes on with the frames of its C++ code."""
+    ckpt = written("model.network", {"_target_": "flowbench.networks.lightflow.LightFlow", "width": 1e27})
+    ended = run_here(predict, "predict", f"ckpt={ckpt}", PICTURES, f"hydra.run.dir={tmp_path}/run")
+    assert ended.code == 1
+    assert "flowbench.networks.lightflow.LightFlow cannot be made of its settings" in ended.told
+    assert "frame #" not in ended.told

@@ -25,7 +25,7 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
     """
     path = Path(path)
     if not path.is_file():
-        raise FlowBenchError(f"There is no checkpoint file '{path}': check the path given to ckpt.")
+        raise FlowBenchError(f"There is no checkpoint file '{path}': check the path.")
     check_file(path)
     if is_safetensors(path):
         return _from_safetensors(path)

@@ -76,6 +76,8 @@ class FlowDataModule(pl.LightningDataModule):
         self.crops_per_scene = crops_per_scene
         self.half_flow = half_flow
         self.steps = steps
+        if type(workers) is not int or workers < 0:
+            raise FlowBenchError(f"data.workers={workers}: a whole number from 0 up is needed.")
         self.workers = workers
         self.seed = seed
         self._tested: Dataset | None = None
@@ -199,9 +201,12 @@ class FlowDataModule(pl.LightningDataModule):
 
     def _refuse_empty(self, samples: Dataset | None, split: str) -> None:
         if samples is None or len(samples) == 0:
+            own = (
+                " (of data=folder: data.val.images, data.validation_share or data.lists.val)" if split == "val" else ""
+            )
             raise FlowBenchError(
-                f"The data '{self.name}' has no {split} pairs: check data.{split} and where its files lie, or choose other "
-                "data."
+                f"The data '{self.name}' has no {split} pairs: check data.{split}{own} and where its files lie, or choose "
+                "other data."
             )
 
     def _refuse_other_objects(self) -> None:

@@ -156,7 +156,9 @@ def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
         return word
     if value == "":
         raise FlowBenchError(f"{key}= is empty: give a name, or leave {key} out.")
-    return f"{sign}{key}={_values(key, value) if sweep else _value(key, value)}"
+    # Hydra's own settings are those of the whole sweep.
+    several = sweep and not key.startswith("hydra.")
+    return f"{sign}{key}={_values(key, value) if several else _value(key, value)}"
 
 
 def _holds_text(key: str) -> bool:

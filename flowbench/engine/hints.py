@@ -44,6 +44,9 @@ _OURS = MappingProxyType(
     }
 )
 
+# Of difflib's ratio; at its default, size is like sintel.
+_ALIKE = 0.7
+
 
 def meant_setting(key: str, known: Sequence[str]) -> str | None:
     """The known setting that is most likely meant by a key; None where nothing is near.
@@ -57,7 +60,7 @@ def meant_setting(key: str, known: Sequence[str]) -> str | None:
         if found := _called(name, key, known):
             return found
     lasts = [path.rpartition(".")[2] for path in known]
-    near = difflib.get_close_matches(last, lasts, n=5)
+    near = difflib.get_close_matches(last, lasts, n=5, cutoff=_ALIKE)
     alike = difflib.get_close_matches(key, [path for path, name in zip(known, lasts) if name in near], n=1)
     return alike[0] if alike else _called(near[0], key, known) if near else None
 

@@ -55,11 +55,15 @@ def processes(trainer: DictConfig, *, report: Callable[[str], None] | None = Non
         yield
         _leave_group()
         _await(others)
-    except Interrupted:
-        # Where training was stopped, they stop by themselves.
-        _has_ended(others, within=_SECONDS_TO_FAIL)
+    except Interrupted as end:
+        # Where training was stopped, they stop by themselves; before that, they wait for this process.
+        if end.step is not None:
+            _has_ended(others, within=_SECONDS_TO_FAIL)
         raise
     except RuntimeError as error:
+        if _STARTED_BY in os.environ and isinstance(error, torch.distributed.DistError):
+            # The first process is gone from the group. What ended it, it tells itself, and ends this one by a signal.
+            time.sleep(_SECONDS_TO_FAIL)
         if _has_failed(others, within=_SECONDS_TO_FAIL):
             raise _ending_of(others) from error
         raise

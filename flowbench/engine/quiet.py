@@ -1,8 +1,9 @@
-"""What Lightning and PyTorch tell their own developers, and no user of FlowBench can act upon."""
+"""What Lightning, PyTorch and FFmpeg tell their own developers, and no user of FlowBench can act upon."""
 
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 
 _WARNINGS = (
@@ -13,9 +14,12 @@ _WARNINGS = (
 
 
 def quieten_lightning() -> None:
-    """Keeps its hints, tips and reports of progress off the terminal; its warnings and errors stay, but for a few."""
+    """Keeps its hints, tips and reports of progress off the terminal, and what FFmpeg writes; its own warnings and errors
+    stay, but for a few."""
     # A full disk ends a run with an error of its own; the log file need not report it as well, with a traceback.
     logging.raiseExceptions = False
+    # FFmpeg writes two lines for each frame that it cannot decode; the error at the end says what is wrong.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     for message in _WARNINGS:

@@ -1,4 +1,4 @@
-"""The folders of runs that were refused before they began."""
+"""The folders of runs that are refused before they begin."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from flowbench.engine.rank import is_first_process
+from flowbench.errors import FlowBenchError
 
 _HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")
 _HYDRAS_FOLDER = ".hydra"
@@ -38,16 +39,35 @@ def without_empty_folder(task: Callable[[DictConfig], Any], words: Sequence[str]
     return run
 
 
+def refuse_linked_files(words: Sequence[str]) -> None:
+    """Raises FlowBenchError where the run folder that the words name holds a link in place of a file.
+
+    A log is written on where its file is, and somebody else's folder may have made that a file of the user's. Folders may be
+    links, for checkpoints are large.
+    """
+    folder = _given_folder(words)
+    if folder is None or not Path(folder).is_dir():
+        return
+    for path in sorted(Path(folder).iterdir()):
+        if path.is_symlink() and not path.is_dir():
+            raise FlowBenchError(
+                f"'{path}' is a link to '{path.readlink()}', which the run would write to: put a copy of it in its place."
+            )
+
+
 def _given_folder_exists(words: Sequence[str]) -> bool:
     """Whether the words name a run folder that is there already, or may be: its name may hold references.
 
     The folder that conf/ names is new for every run.
     """
+    folder = _given_folder(words)
+    return folder is not None and ("${" in folder or Path(folder).exists())
+
+
+def _given_folder(words: Sequence[str]) -> str | None:
+    """The run folder that the words name; None where they leave it to conf/."""
     given = [word for word in words if word.startswith("hydra.run.dir=")]
-    if not given:
-        return False
-    folder = str(OverridesParser.create().parse_override(given[-1]).value())
-    return "${" in folder or Path(folder).exists()
+    return str(OverridesParser.create().parse_override(given[-1]).value()) if given else None
 
 
 def _remove_untouched(folder: Path) -> None:

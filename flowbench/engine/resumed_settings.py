@@ -15,7 +15,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.targets import PARTS, TRAINING, current
 
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,[^${}]*)?\}")
-_REMEDY = "If the run is your own, repeat its words beside resume=; they stand in provenance.json."
+_REMEDY = "Only if you started this run yourself, repeat the words of that command line beside resume=; provenance.json has them."
 
 
 def read_settings(file: Path, own: DictConfig) -> DictConfig:

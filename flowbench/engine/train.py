@@ -35,6 +35,7 @@ from flowbench.engine.run_lock import locked
 from flowbench.engine.run_status import RunStatus
 from flowbench.engine.sentences import sentence
 from flowbench.engine.time_limit import TimeLimit
+from flowbench.engine.value_checks import check_values
 from flowbench.engine.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
 
@@ -59,6 +60,7 @@ def train(config: DictConfig) -> TrainingResult:
     resuming = bool(config.resume)
     if resuming:
         config = resumed_config(config.resume, job_overrides(), config)
+        check_values(config, "train")
     else:
         refuse_overruled_schedule()
     status = RunStatus(folder)
@@ -174,7 +176,7 @@ def remembered_data(config: DictConfig) -> dict[str, Any]:
 
 
 def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    callbacks = [OwnSignals(), StepSeed(config.seed), *_of_the_schedule(config.schedule), *_built(config.callbacks)]
+    callbacks = [OwnSignals(), StepSeed(config.seed), *_of_the_schedule(config.schedule), *_callbacks(config.callbacks)]
     return build(
         config.trainer,
         default_root_dir=str(folder),
@@ -204,6 +206,17 @@ def _batches_between_validations(config: DictConfig) -> int:
 def _built(group: DictConfig | None, **more: Any) -> list[Any]:
     """The objects of a group of several; null takes one out."""
     return [build(entry, **more) for entry in (group or {}).values() if entry is not None]
+
+
+def _callbacks(group: DictConfig | None) -> list[Callback]:
+    callbacks = _built(group)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise FlowBenchError(
+                f"A {type(callback).__name__} stands among the callbacks, but only Lightning's Callbacks can: check the "
+                "_target_ of each."
+            )
+    return callbacks
 
 
 def _finish(loggers: list[Logger]) -> None:

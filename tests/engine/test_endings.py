@@ -229,6 +229,19 @@ def test_what_is_damaged_is_told_at_resume_and_the_checkpoint_before_is_taken(tm
     assert "The run was trained by 2 processes and is resumed by 1" in ended.told
 
 
+@pytest.mark.slow
+def test_a_signal_while_the_processes_find_each_other_ends_both_in_a_sentence(tmp_path):
+    process = start("train.py", *SETTINGS, *PARALLEL, f"hydra.run.dir={tmp_path}")
+    wait_for(tmp_path / "status.json", process)
+    os.kill(process.pid, signal.SIGTERM)
+    code, told = ended(process)
+
+    assert code == 143, told
+    assert f"SIGTERM: '{tmp_path}' ended before its first checkpoint; the same command starts it again." in told
+    assert "Traceback" not in told
+    assert status(tmp_path)["state"] == "interrupted"
+
+
 def test_a_misspelt_monitor_is_refused_before_the_first_step(tmp_path):
     ended = run_here(train, "train", *SETTINGS, "callbacks.best.monitor=val/eep", f"hydra.run.dir={tmp_path}")
     assert ended.code == 1

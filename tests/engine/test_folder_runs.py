@@ -68,6 +68,12 @@ def test_training_and_evaluation_see_right_pairs_and_test_what_chose_nothing(gap
     }
 
 
+def test_training_without_validation_pairs_says_how_to_get_some(gap, tmp_path):
+    ended = run_here(train, "train", "data=folder", *gap, *SHORT, f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.code == 1
+    assert "no val pairs: check data.val (of data=folder: data.val.images, data.validation_share or " in ended.told
+
+
 def test_the_doctor_names_the_files_without_a_pair(gap, tmp_path):
     ended = run_here(doctor, "doctor", "data=folder", *gap, "workers=0", f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.code == 0, ended.told

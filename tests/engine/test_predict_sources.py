@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.runs import run_here
+from support.runs import run, run_here
 
 import flowbench
 from flowbench.engine.predict import predict
@@ -61,6 +61,17 @@ def test_interlaced_video_is_refused(predicted):
     assert ended.code == 1
     assert "all frames that OpenCV decodes are the same image" in ended.told
     assert "deinterlace it first" in ended.told
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="needs the interlaced video in ../shared/cases")
+@pytest.mark.slow
+def test_ffmpeg_writes_nothing_between_the_user_and_the_sentence(checkpoint, tmp_path):
+    """In a process of its own: FFmpeg writes to the terminal itself."""
+    video = CASES / "interlaced/interlaced.mp4"
+    ended = run("predict.py", f"ckpt={checkpoint}", f"input={video}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert ended.code == 1
+    assert ended.stderr.startswith(f"error: {video}: all frames that OpenCV decodes are the same image"), ended.told
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_a_video_of_one_image_is_refused_and_one_that_begins_with_it_is_not(predicted, tmp_path):

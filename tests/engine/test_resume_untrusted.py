@@ -5,7 +5,7 @@ import os
 
 import pytest
 import yaml
-from support.runs import NETWORK, SMALL, run_here
+from support.runs import NETWORK, SMALL, run, run_here
 
 from flowbench.engine.train import train
 
@@ -135,3 +135,24 @@ def test_a_variable_that_the_user_names_is_read(finished, resumed):
         assert "is complete" in resumed("data.name", "${oc.env:FLOWBENCH_TEST_SECRET}", word).told
     finally:
         provenance.write_text(written)
+
+
+def test_a_log_that_is_a_link_is_not_written_to(finished, tmp_path):
+    """Hydra opens it before the run begins, and its lines hold what the folder's config.yaml says."""
+    own = tmp_path / "own.txt"
+    own.write_text("mine\n")
+    (finished / "train.log").symlink_to(own)
+    try:
+        ended = run("train.py", f"resume={finished}")
+    finally:
+        (finished / "train.log").unlink()
+    assert ended.code == 1
+    assert "train.log' is a link to" in ended.told
+    assert own.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(("place", "value"), [("schedule.val_interval", "often"), ("data.workers", -5)])
+def test_values_of_a_wrong_kind_are_named(place, value, resumed):
+    ended = resumed(place, value)
+    assert ended.code == 1
+    assert f"{place}={value}: a whole number" in ended.told

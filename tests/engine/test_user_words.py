@@ -214,6 +214,17 @@ def test_values_of_a_wrong_kind_in_other_programs(tmp_path, task, config, words,
     assert told in refused(run_here(task, config, *words, f"hydra.run.dir={tmp_path / 'run'}"))
 
 
+def test_a_setting_that_is_like_none_is_given_no_hint(tmp_path):
+    words = ("data=chairs", "data.scenes.size=[64,64]", f"hydra.run.dir={tmp_path / 'run'}")
+    assert "There is no setting 'data.scenes.size': --cfg job shows all" in refused(run_here(train, "train", *words))
+
+
+def test_the_folder_of_a_sweep_may_be_called_anything(tmp_path):
+    ended = run_here(train, "train", "-m", "seed=0,1", "schedule.lr=abc", f"hydra.sweep.dir={tmp_path / 'a, (b) #1'}")
+    assert "2 of 2 jobs failed" in ended.told
+    assert sorted(path.name for path in (tmp_path / "a, (b) #1").iterdir()) == ["0", "1", "multirun.yaml"]
+
+
 @pytest.mark.parametrize(
     ("task", "config", "key", "meant"),
     [
