@@ -15,7 +15,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.targets import PARTS, TRAINING, current
 
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,[^${}]*)?\}")
-_REMEDY = "Only if you started this run yourself, repeat the words of that command line beside resume=; provenance.json has them."
+_REMEDY = "If you started this run yourself, and only then, repeat its words beside resume=; provenance.json has them."
 
 
 def read_settings(file: Path, own: DictConfig) -> DictConfig:
