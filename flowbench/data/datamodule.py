@@ -86,7 +86,7 @@ class FlowDataModule(pl.LightningDataModule):
     def train(self) -> TrainingSamples:
         """All training samples, augmented and cut."""
         parts = [self._cached(part) for part in self.parts.values()]
-        return TrainingSamples(parts, seed=self.seed, on_error=self.on_error)
+        return TrainingSamples(parts, seed=self.seed, on_error=self.on_error, keep_last=self.crops_per_scene > 1)
 
     def _cached(self, part: Part) -> Part:
         return part if self.cache is None else replace(part, samples=CachedSamples(part.samples, self.cache))

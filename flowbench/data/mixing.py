@@ -85,9 +85,11 @@ class TrainingSamples(Dataset):
     """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
 
     on_error: what an unreadable sample does, "raise", or "skip": the next one of its part takes its place, and says so.
+    keep_last: whether the sample that was read last serves again where the next position has the same index, as crops of one
+    sample do.
     """
 
-    def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise") -> None:
+    def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise", keep_last: bool = False) -> None:
         if on_error not in ("raise", "skip"):
             raise FlowBenchError(f"data.on_error={on_error}: choose raise or skip.")
         # In the order of their stages.
@@ -95,7 +97,7 @@ class TrainingSamples(Dataset):
         self.seed = seed
         self.on_error = on_error
         self._ends = list(accumulate(len(part) for part in self.parts))
-        # The sample that was read last: crops of one sample come one after the other.
+        self.keep_last = keep_last
         self._last: tuple[int, FlowSample] | None = None
 
     def __len__(self) -> int:
@@ -119,13 +121,18 @@ class TrainingSamples(Dataset):
         position, index = address
         place = bisect_right(self._ends, index)
         part = self.parts[place]
-        if self._last is None or self._last[0] != index:
-            start = self._ends[place] - len(part)
-            self._last = index, self._read(part.samples, (index - start) % len(part.samples))
-        sample = self._last[1]
+        sample = self._sample(part, index, start=self._ends[place] - len(part))
         generator = np.random.default_rng((self.seed, position))
         for augmentation in part.augmentations:
             sample = augmentation(sample, generator)
+        return sample
+
+    def _sample(self, part: Part, index: int, *, start: int) -> FlowSample:
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
+        sample = self._read(part.samples, (index - start) % len(part.samples))
+        if self.keep_last:
+            self._last = index, sample
         return sample
 
     def _read(self, samples: Dataset, index: int) -> FlowSample:

@@ -67,6 +67,8 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     settings = [_read(word, names, sweep=sweep) for word in given]
     if strays:
         settings.append(_positional(strays, positional, given, own))
+    if sweep and any(word.startswith("resume=") for word in settings):
+        raise FlowBenchError("resume= continues one run in its own folder: leave -m out, and resume one run at a time.")
     return [*options, *settings, *_resumed_folder(settings)]
 
 

@@ -94,7 +94,8 @@ def test_checkpoints_hold_plain_settings_and_are_enough_to_evaluate(folder, tmp_
     config = yaml.safe_load((folder / "config.yaml").read_text())
     # The folders of data sets follow the environment of whoever reads the checkpoint.
     roots = {name: root for name, root in config["roots"].items() if "${" not in str(root)}
-    assert contents["hyper_parameters"] == {"model": config["model"], "data": config["data"], "roots": roots}
+    settings = {"model": config["model"], "data": config["data"], "roots": roots, "training_size": [64, 64]}
+    assert contents["hyper_parameters"] == settings
     assert plain(contents["hyper_parameters"])
     best = f"+ckpt={folder / 'checkpoints/best.ckpt'}"
     ended = run_here(evaluate, "evaluate", best, "split=val", "pictures=0", f"hydra.run.dir={tmp_path}")

@@ -282,3 +282,7 @@ def test_stray_words(tmp_path):
     ended = run("tools/benchmark.py", "lokup", cwd=tmp_path)
     assert "Unknown subject 'lokup': choose model, train, lookup" in refused(ended)
     assert not list(tmp_path.glob("outputs/*/*"))
+
+
+def test_a_sweep_resumes_nothing(tmp_path):
+    assert "leave -m out" in refused(run_here(train, "train", "-m", f"resume={tmp_path}/a,{tmp_path}/b"))
