@@ -56,7 +56,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     model.warm_start = config.warm_start
-    model.cascade = chosen_cascade(config.cascade)
+    model.cascade = chosen_cascade(config.cascade, warm_start=config.warm_start)
     tests = _tests(evaluated_data(config, settings), config.split)
     with processes(config.trainer):
         recorder, timer = SampleRecorder(), NetworkTimer()

@@ -84,7 +84,7 @@ def _model(config: DictConfig, protocol: Protocol) -> FlowModel:
     follow_protocol(model, protocol)
     if config.iterations is not None:
         model.set_iterations(config.iterations)
-    model.cascade = chosen_cascade(config.cascade)
+    model.cascade = chosen_cascade(config.cascade, warm_start=config.warm_start)
     return model.to(device)
 
 

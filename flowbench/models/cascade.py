@@ -84,8 +84,13 @@ def _fetched(image: Tensor, flow: Tensor) -> Tensor:
     return sample_bilinear(image, torch.minimum(coords.clamp_min(0), last).to(image.dtype))
 
 
-def chosen_cascade(cascade: Any) -> Cascade | str | None:
-    """A Cascade from a setting: a list of factors, "auto", or None for none."""
+def chosen_cascade(cascade: Any, *, warm_start: bool = False) -> Cascade | str | None:
+    """A Cascade from a setting: a list of factors, "auto", or None for none.
+
+    Raises FlowBenchError for anything else, and for one beside a warm start, which it has no use for.
+    """
+    if cascade is not None and warm_start:
+        raise FlowBenchError("A cascade starts each pair anew, but warm_start=true: leave one of them out.")
     if cascade is None or cascade == "auto":
         return cascade
     if isinstance(cascade, Sequence) and not isinstance(cascade, str):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.runs import run, run_here
+from support.runs import ROOT, run, run_here
 
 import flowbench
 from flowbench.engine.predict import predict
@@ -154,3 +154,10 @@ def test_one_picture_is_no_video(predicted, tmp_path):
     ended = predicted(f"input={tmp_path / '0001.png'}")
     assert ended.code == 1
     assert "0001.png: one picture; flow needs at least two" in ended.told
+
+
+def test_a_cascade_beside_a_warm_start_is_refused(tmp_path):
+    words = (f"ckpt={ROOT}/weights/fastflownet.safetensors", "model=fastflownet", f"input={ROOT}/assets/sintel")
+    ended = run_here(predict, "predict", *words, "cascade=[2,1]", "warm_start=true", f"hydra.run.dir={tmp_path}/run")
+    assert ended.code == 1
+    assert "A cascade starts each pair anew, but warm_start=true: leave one of them out." in ended.told
