@@ -1,3 +1,4 @@
+import importlib
 import os
 
 import cv2
@@ -10,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
+# Its import changes the environment and the filters of warnings, which no test may.
+importlib.import_module("pytorch_lightning")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 import torch
-from support.runs import NETWORK, SMALL, run, run_here
+from support.runs import NETWORK, SMALL, finished, run, run_here, start
 from torch.utils.data import DataLoader, Dataset
 
 from flowbench.engine.evaluate import evaluate
@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
     assert run_here(train, "train", *words).code == 0
     config = tmp_path / "config.yaml"
     config.write_text(config.read_text().replace("steps: 1\n", "steps: 2\n"))
-    failing = run("train.py", f"resume={tmp_path}", preexec_fn=no_large_files)
+    failing = finished(start("train.py", f"resume={tmp_path}", preexec_fn=no_large_files))
     told = one_sentence(failing)
     assert f"{tmp_path}/checkpoints/last.ckpt: cannot be written (File too large). Check the free space" in told
     older, kept = sorted((tmp_path / "checkpoints").iterdir())

@@ -1,14 +1,13 @@
 """Prediction from pictures and videos to files."""
 
 import re
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.runs import run as run_program
 from support.runs import run_here
 
 import flowbench
@@ -211,17 +210,14 @@ def test_a_few_wrong_pixels_do_not_move_the_scale():
     assert SteadyScale()(flow) == pytest.approx(10)
 
 
-def start(*overrides):
-    return subprocess.run([sys.executable, "predict.py", *overrides], cwd=ROOT, capture_output=True, text=True)
-
-
 def test_a_video_by_the_command_line(checkpoint, frames, tmp_path):
     with write_video(tmp_path / "clip.avi", fps=12.5) as video:
         for frame in (*frames, frames[0]):
             video.write(frame)
     output = tmp_path / "run"
-    done = start(f"+ckpt={checkpoint}", f"input={tmp_path / 'clip.avi'}", f"hydra.run.dir={output}", "warm_start=true")
-    assert done.returncode == 0, done.stderr
+    words = f"+ckpt={checkpoint}", f"input={tmp_path / 'clip.avi'}", f"hydra.run.dir={output}", "warm_start=true"
+    done = run_program("predict.py", *words)
+    assert done.code == 0, done.stderr
     assert "3 pairs in" in done.stdout
     assert f"side by side: {output / 'side_by_side.mp4'}" in done.stdout
     names = [f"frame_{index:06d}" for index in range(3)]
@@ -232,8 +228,9 @@ def test_a_video_by_the_command_line(checkpoint, frames, tmp_path):
 
 
 def test_a_mistake_on_the_command_line_is_one_sentence(checkpoint, tmp_path):
-    done = start(f"+ckpt={checkpoint}", f"input={tmp_path / 'gone.mp4'}", f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode == 1
+    words = f"+ckpt={checkpoint}", f"input={tmp_path / 'gone.mp4'}", f"hydra.run.dir={tmp_path / 'run'}"
+    done = run_program("predict.py", *words)
+    assert done.code == 1
     assert done.stderr.startswith(f"error: {tmp_path / 'gone.mp4'}: no such video")
     assert "Traceback" not in done.stdout + done.stderr
 

@@ -3,9 +3,11 @@
 import contextlib
 import csv
 import io
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import wraps
@@ -16,6 +18,7 @@ from unittest import mock
 from hydra.core.global_hydra import GlobalHydra
 
 from flowbench.engine.cli import command
+from support.forked import run_as_main
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = ("model=raft_small", "model.network.iterations=2", "model.network.eval_iterations=2")
@@ -28,15 +31,16 @@ SMALL = (
     "trainer.accelerator=cpu",
 )
 TWO_PROCESSES = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+# Most of a short run is the import of these: `run` forks from a process that has imported them.
+_IMPORTED = multiprocessing.get_context("forkserver")
+_IMPORTED.set_forkserver_preload(["torch", "pytorch_lightning", "hydra.main", "cv2"])
 
 
-def start(program, *words, **options):
+def start(program, *words, env=None, **options):
     """The program as a process that is still running. env: changes to the environment; None takes a variable out."""
-    changes = {"OMP_NUM_THREADS": "1"} | options.pop("env", {})
-    environment = {name: value for name, value in (os.environ | changes).items() if value is not None}
     return subprocess.Popen(
         [sys.executable, str(ROOT / program), *map(str, words)],
-        env=environment,
+        env=_environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,14 +60,35 @@ class Ended:
         return " ".join((self.stdout + self.stderr).split())
 
 
-def run(program, *words, seconds=100, **options):
-    """The program run to its end, in a process of its own."""
-    process = start(program, *words, **options)
+def finished(process, seconds=100):
+    """What a process of `start` ends with."""
     try:
         stdout, stderr = process.communicate(timeout=seconds)
     finally:
         process.kill()
     return Ended(process.returncode, stdout, stderr)
+
+
+def run(program, *words, seconds=100, env=None, cwd=None):
+    """The program run to its end, in a process of its own. env: as of `start`."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = [Path(folder, name) for name in ("stdout", "stderr")]
+        arguments = [str(ROOT / program), *map(str, words)]
+        process = _IMPORTED.Process(target=run_as_main, args=(arguments, _environment(env), cwd or os.getcwd(), *told))
+        process.start()
+        try:
+            process.join(seconds)
+            assert process.exitcode is not None, (
+                f"still running after {seconds} s: {[path.read_text() for path in told]}"
+            )
+        finally:
+            process.kill()
+        return Ended(process.exitcode, *(path.read_text() for path in told))
+
+
+def _environment(changes):
+    changes = {"OMP_NUM_THREADS": "1"} | (changes or {})
+    return {name: value for name, value in (os.environ | changes).items() if value is not None}
 
 
 def run_here(task, config, *words):
