@@ -124,14 +124,20 @@ def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_outside_of_training_ends_a_program_in_one_line(name, tmp_path):
-    def task(config):
-        os.kill(os.getpid(), getattr(signal, name))
+    signum = getattr(signal, name)
 
-    before = signal.getsignal(getattr(signal, name))
-    ended = run_here(task, "evaluate", f"hydra.run.dir={tmp_path}")
-    assert ended.code == 128 + getattr(signal, name)
+    def task(config):
+        os.kill(os.getpid(), signum)
+
+    # A shell that starts the tests in the background lets them ignore SIGINT.
+    before = signal.signal(signum, signal.SIG_DFL)
+    try:
+        ended = run_here(task, "evaluate", f"hydra.run.dir={tmp_path}")
+        assert signal.getsignal(signum) == signal.SIG_DFL
+    finally:
+        signal.signal(signum, before)
+    assert ended.code == 128 + signum
     assert ended.told == f"{name} ended the program."
-    assert signal.getsignal(getattr(signal, name)) == before
 
 
 @pytest.mark.parametrize(("signum", "lacking"), [(signal.SIGKILL, "memory"), (signal.SIGBUS, "(/dev/shm)")])
