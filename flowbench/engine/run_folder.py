@@ -130,15 +130,14 @@ def _damaged(path: Path) -> FlowBenchError:
 def newest_checkpoint(folder: Path) -> dict[str, Any]:
     """The content of last.ckpt, or where it is missing or damaged, of the one before, which then becomes last.ckpt."""
     try:
-        checkpoint = read_checkpoint(folder / LAST)
-        log.info("resumed from %s, step %s", folder / LAST, f"{checkpoint['global_step']:,}")
+        return read_checkpoint(folder / LAST)
     except FlowBenchError as refusal:
         if not (folder / PREVIOUS).is_file():
             raise
         checkpoint = read_checkpoint(folder / PREVIOUS)
-        log.warning("%s Resumed from the one before, %s, step %s.", refusal, PREVIOUS, f"{checkpoint['global_step']:,}")
+        log.warning("%s The one before, %s, takes its place.", refusal, PREVIOUS)
         os.replace(folder / PREVIOUS, folder / LAST)
-    return checkpoint
+        return checkpoint
 
 
 def _version(name: str) -> str | None:

@@ -153,6 +153,7 @@ def _steps_done(folder: Path, config: DictConfig) -> int:
             f"The run in '{folder}' is complete ({steps} of {config.schedule.steps} steps): to train further, start a new "
             f"run with init={folder / LAST}."
         )
+    log.info("resumed from %s, step %s", folder / LAST, f"{steps:,}")
     return steps
 
 
