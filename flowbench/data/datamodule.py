@@ -100,13 +100,17 @@ class FlowDataModule(pl.LightningDataModule):
             self._leave_out_unreadable()
         if stage in ("fit", "validate"):
             self._refuse_empty(self.val, "val")
-            _ = self.val[0]
+            _ = self._validated()[0]
 
     def _leave_out_unreadable(self) -> None:
-        """Reads every validation pair once: a run of days must not end at one that training would pass over."""
+        """Reads every validation pair once: a run of days must not end at one that training would pass over.
+
+        The first process does so for all: others might find something else, and they share out one list.
+        """
         if self.on_error != "skip" or self.val is None or self.skipped:
             return
-        readable, self.skipped = readable_indices(self.val)
+        found = readable_indices(self.val) if self.trainer.is_global_zero else None
+        readable, self.skipped = self.trainer.strategy.broadcast(found)
         if self.skipped:
             self.val = Subset(self.val, readable)
 
@@ -165,8 +169,11 @@ class FlowDataModule(pl.LightningDataModule):
         return batch.unpacked()
 
     def val_dataloader(self) -> DataLoader:
-        # A file may become unreadable after setup, too.
-        return self._evaluation_loader(LenientSamples(self.val) if self.on_error == "skip" else self.val)
+        return self._evaluation_loader(self._validated())
+
+    def _validated(self) -> Dataset:
+        """What validation reads. A file may become unreadable after setup, too, or be so in one of several processes."""
+        return LenientSamples(self.val) if self.on_error == "skip" else self.val
 
     def test_dataloader(self) -> DataLoader:
         return self._evaluation_loader(self._tested)

@@ -108,7 +108,7 @@ def _attach(gradient: Gradient, f: Map, z: State, solution: Solution) -> list[St
         return gradient.attach(f, z)
     kept = healthy.nonzero().squeeze(1)
     if kept.numel() == 0:
-        return [detach(z)]
+        return [detach(z)] * gradient.count
     return [
         tuple(whole.index_copy(0, kept, part) for whole, part in zip(detach(z), state, strict=True))
         for state in gradient.attach(f.select(kept), select(z, kept))

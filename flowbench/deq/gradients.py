@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,11 @@ from flowbench.deq.vector_products import vector_jacobian
 
 
 class Gradient(Protocol):
+    """count: how many states `attach` gives."""
+
+    @property
+    def count(self) -> int: ...
+
     def attach(self, f: Map, z: State) -> list[State]:
         """States that carry gradient to what f depends on, the last being the best one. No gradient flows into z."""
 
@@ -39,13 +44,17 @@ class PhantomGradient:
         if not 0 < self.tau <= 1:
             raise ValueError(f"tau={self.tau}: give a share above 0 and at most 1.")
 
+    @property
+    def count(self) -> int:
+        return self.steps if self.supervise_all else 1
+
     def attach(self, f: Map, z: State) -> list[State]:
         z, states = detach(z), []
         for _ in range(self.steps):
             image = f(z)
             z = image if self.tau == 1 else tuple(torch.lerp(a, b, self.tau) for a, b in zip(z, image, strict=True))
             states.append(z)
-        return states if self.supervise_all else states[-1:]
+        return states[-self.count :]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,7 @@ class ImplicitGradient:
 
     solver: Solver = field(default_factory=lambda: Broyden(mode="relative"))
     safe: bool = False
+    count: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if self.solver.converged == "drop":

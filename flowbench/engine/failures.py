@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
+from flowbench.engine.rank import is_first_process
+from flowbench.engine.run_folder import CONFIG
+from flowbench.engine.run_lock import LOCK
 from flowbench.engine.sentences import sentence
 
 
@@ -48,9 +52,18 @@ class Failures:
 
 
 def write_to_log_file(text: str, *, level: int = logging.ERROR, error: BaseException | None = None) -> None:
-    """Adds a line to the run's log file alone, for the terminal shows it by other means; with the traceback of `error`."""
+    """Adds a line to the run's log file alone, for the terminal shows it by other means; with the traceback of `error`.
+
+    Where the folder is another run's, which this one was refused, nothing is written.
+    """
     raised = (type(error), error, error.__traceback__) if error is not None else None
     record = logging.LogRecord("flowbench", level, __file__, 0, text, None, raised)
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, logging.FileHandler) and not _is_of_another_run(handler):
             handler.handle(record)
+
+
+def _is_of_another_run(log: logging.FileHandler) -> bool:
+    """A run that got its folder has begun its log there, and its further processes have it, too."""
+    folder = Path(log.baseFilename).parent
+    return log.stream is None and is_first_process() and any((folder / name).exists() for name in (CONFIG, LOCK))

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -30,6 +31,8 @@ CONFIG = "config.yaml"
 LAST = Path("checkpoints") / "last.ckpt"
 PREVIOUS = Path("checkpoints") / "previous.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
+# What a run may have written before its first step, beside its log.
+_OF_A_START = (CONFIG, "provenance.json", STATUS, "metrics.csv", "tensorboard")
 
 
 def record(
@@ -51,6 +54,17 @@ def record(
     }
     with written_aside(folder / "provenance.json") as aside:
         aside.write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def withdraw(folder: Path, before: set[Path]) -> None:
+    """Takes back what a run has written that was refused before its first step; all of it stays where there is more.
+
+    before: what lay in the folder before the run, and is not touched.
+    """
+    made = {path for path in folder.iterdir() if path.name != "train.log"} - before
+    if all(path.name in _OF_A_START for path in made):
+        for path in made:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def prepare(folder: Path) -> None:
@@ -130,15 +144,14 @@ def _damaged(path: Path) -> FlowBenchError:
 def newest_checkpoint(folder: Path) -> dict[str, Any]:
     """The content of last.ckpt, or where it is missing or damaged, of the one before, which then becomes last.ckpt."""
     try:
-        checkpoint = read_checkpoint(folder / LAST)
-        log.info("resumed from %s, step %s", folder / LAST, f"{checkpoint['global_step']:,}")
+        return read_checkpoint(folder / LAST)
     except FlowBenchError as refusal:
         if not (folder / PREVIOUS).is_file():
             raise
         checkpoint = read_checkpoint(folder / PREVIOUS)
-        log.warning("%s Resumed from the one before, %s, step %s.", refusal, PREVIOUS, f"{checkpoint['global_step']:,}")
+        log.warning("%s The one before, %s, takes its place.", refusal, PREVIOUS)
         os.replace(folder / PREVIOUS, folder / LAST)
-    return checkpoint
+        return checkpoint
 
 
 def _version(name: str) -> str | None:

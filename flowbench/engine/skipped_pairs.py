@@ -34,7 +34,7 @@ class SkippedPairs(Callback):
         self._count, self._told = state["count"] if is_first_process() else 0, set(state["told"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for message in trainer.datamodule.skipped:
+        for message in trainer.datamodule.skipped if trainer.is_global_zero else ():
             self._tell(trainer, f"(validation) {message}")
 
     def on_train_batch_end(

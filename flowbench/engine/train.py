@@ -30,7 +30,7 @@ from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.rank import is_first_process
 from flowbench.engine.recipes import recipe_line, refuse_overruled_schedule
-from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy
+from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy, withdraw
 from flowbench.engine.run_lock import locked
 from flowbench.engine.run_status import RunStatus
 from flowbench.engine.sentences import sentence
@@ -123,6 +123,7 @@ def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: boo
     metrics = CSVMetrics(folder / "metrics.csv")
     loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
     trainer = _trainer(config, folder, loggers)
+    before = set(folder.iterdir())
     if is_first_process():
         if resuming:
             metrics.resume(_steps_done(folder, config) - 1)
@@ -132,6 +133,10 @@ def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: boo
         log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
+    except FlowBenchError:
+        if not resuming and trainer.global_step == 0 and is_first_process():
+            withdraw(folder, before)
+        raise
     finally:
         _finish(loggers)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
@@ -153,6 +158,7 @@ def _steps_done(folder: Path, config: DictConfig) -> int:
             f"The run in '{folder}' is complete ({steps} of {config.schedule.steps} steps): to train further, start a new "
             f"run with init={folder / LAST}."
         )
+    log.info("resumed from %s, step %s", folder / LAST, f"{steps:,}")
     return steps
 
 

@@ -121,6 +121,9 @@ class DEQFlow(RefinementNetwork):
     def _train(self, refine: Refinement, start: State) -> FlowOutput:
         found = self.deq.train(refine, start, whole=replace(refine, through_coords=True))
         predictions = [self.decode(state, refine.grid) for state in found.states]
+        if not any(part.requires_grad for state in found.states for part in state):
+            # All samples diverged. Another process, whose did not, waits for this one's share of every gradient.
+            predictions[-1] = predictions[-1] + 0.0 * sum(parameter.sum() for parameter in self.parameters())
         reuse = self._equilibrium(found.states[-1], refine.grid)
         return FlowOutput(predictions[-1], predictions, reuse, found.summary.as_dict(), found.regularisation)
 

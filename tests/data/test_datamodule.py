@@ -114,6 +114,17 @@ def test_an_empty_split_is_an_error_that_names_it(empty):
         data_of(train={}).setup("fit")
 
 
+def test_processes_share_out_the_validation_pairs_that_the_first_can_read():
+    data = data_of(on_error="skip")
+    data.trainer = trainer_at(0, rank=1, world=2)
+    data.trainer.is_global_zero = False
+    data.trainer.strategy = SimpleNamespace(broadcast=lambda found: ([0, 2, 3, 4], ["pair 1 is damaged"]))
+    data.setup("fit")
+    (first,), (second,) = (batch.key for batch in data.val_dataloader())
+    assert (first, second) == (data.val.dataset[2].key, data.val.dataset[4].key)
+    assert data.skipped == ["pair 1 is damaged"]
+
+
 def test_a_crop_that_does_not_fit_shows_before_the_first_step():
     with pytest.raises(FlowBenchError, match=r"crop of 32x16 .* larger than sample addressed/0"):
         data_of(crop=(32, 16)).setup("fit")

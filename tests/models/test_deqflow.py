@@ -53,12 +53,12 @@ class Spoilt:
         return Spoilt(self.refine.select(index), self.bad[index])
 
 
-def spoil_second_pair(model) -> None:
+def spoil(model, *bad: bool) -> None:
     problem = model.network.problem
 
     def spoilt(*images, **options):
         refine, start = problem(*images, **options)
-        return Spoilt(refine, torch.tensor([False, True])), start
+        return Spoilt(refine, torch.tensor(bad)), start
 
     model.network.problem = spoilt
 
@@ -90,7 +90,7 @@ def test_the_jacobian_penalty_joins_the_loss_by_configuration():
 
 def test_a_solver_that_diverges_is_told_once_with_its_pairs():
     model, batch = short_model(), two_pairs()
-    spoil_second_pair(model)
+    spoil(model, False, True)
     with torch.no_grad():
         found = model.network.deq.solve(*model.network.problem(batch.image1, batch.image2))
     assert found.stats.reason.tolist() == [0, 3]
@@ -105,6 +105,20 @@ def test_a_solver_that_diverges_is_told_once_with_its_pairs():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.training_step(batch, 0)
+
+
+def test_a_batch_that_diverges_as_a_whole_keeps_several_processes_together():
+    """They meet over each logged term and over the gradient of every parameter, and would wait for those left out."""
+    model = short_model("network.deq.gradient.steps=3", "network.deq.gradient.supervise_all=true")
+    model.training_step(two_pairs(), 0)
+    healthy = set(model.logged)
+    spoil(model, True, True)
+    model.logged.clear()
+    with pytest.warns(UserWarning, match="diverged at step 0 on noise/0, noise/1"):
+        loss = model.training_step(two_pairs(), 0)
+    loss.backward()
+    assert set(model.logged) == healthy
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 def test_dropout_is_one_mask_for_all_steps_and_drawn_anew_each_forward():
