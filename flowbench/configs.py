@@ -51,7 +51,7 @@ def plain(config: Any) -> Any:
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config with interpolations resolved, but for those that read the environment: these may hold secrets."""
     with _environment_unread():
-        return OmegaConf.to_container(config, resolve=True)
+        return plain(config)
 
 
 @contextmanager

@@ -1,16 +1,18 @@
-"""What every family's LightningModule has in common."""
+"""The LightningModule of every family: a network with its objective, its fitting, its optimisation and its metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
@@ -18,9 +20,15 @@ from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade
 from flowbench.models.images import Picture, image_batch
 from flowbench.models.sequences import WarmStart
+from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
+
+# What an optimiser takes: parameters, or groups of them with settings of their own.
+Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
+
+Number = Tensor | float
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
@@ -33,12 +41,12 @@ class Optimisation:
     undecayed: parameters that the optimiser's weight decay leaves out, by the last part of their names, for instance bias.
     """
 
-    optimizer: Callable[[Iterable[nn.Parameter] | list[dict[str, Any]]], torch.optim.Optimizer]
+    optimizer: Callable[[Parameters], torch.optim.Optimizer]
     lr_scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
     freeze_batch_norm: bool = True
     undecayed: Sequence[str] = ()
 
-    def parameters(self, network: nn.Module) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+    def parameters(self, network: nn.Module) -> Parameters:
         """What the optimiser takes: all parameters, in two groups where some are not decayed."""
         if not self.undecayed:
             return network.parameters()
@@ -48,25 +56,37 @@ class Optimisation:
                 f"schedule.optimisation.undecayed names '{name}', but the network's parameters are called "
                 f"{', '.join(sorted(set(own_names.values())))}: choose from these."
             )
-        decayed = [parameter for parameter, name in own_names.items() if name not in self.undecayed]
-        undecayed = [parameter for parameter, name in own_names.items() if name in self.undecayed]
-        return [{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+        for parameter, name in own_names.items():
+            groups[name in self.undecayed]["params"].append(parameter)
+        return groups
+
+
+class ModelParts(TypedDict):
+    """The arguments of every FlowModel but its network."""
+
+    name: str
+    objective: Objective
+    fitting: Fitting
 
 
 class FlowModel(pl.LightningModule):
-    """A network with its objective, its way of fitting pictures, and its metrics.
+    """A network with its objective, its way of fitting images, and its metrics.
 
     A family's own class adds what is particular to it, for instance which official checkpoints it reads.
+
+    Args:
+        name: The model's name in conf/model.
+        network: What estimates the flow.
+        objective: What training minimises.
+        fitting: How images of any size are brought to one that the network takes.
+
+    Raises FlowBenchError where the fitting gives sizes that the network does not take.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        network: nn.Module,
-        objective: Objective,
-        fitting: Fitting,
-    ) -> None:
+    network: FlowNetwork
+
+    def __init__(self, *, name: str, network: FlowNetwork, objective: Objective, fitting: Fitting) -> None:
         super().__init__()
         if fitting.multiple < 1 or fitting.multiple % network.stride:
             raise FlowBenchError(
@@ -86,7 +106,7 @@ class FlowModel(pl.LightningModule):
         # The figures of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
         # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
-        self.cascade: Cascade | str | None = None
+        self.cascade: Cascade | Literal["auto"] | None = None
         # Whether a test starts each pair of a sequence from the one before.
         self.warm_start = False
         self._tested: WarmStart | None = None
@@ -118,15 +138,14 @@ class FlowModel(pl.LightningModule):
     @property
     def iterations(self) -> int | None:
         """How many updates an estimate takes; None for a network that does not iterate."""
-        return getattr(self.network, "eval_iterations", None)
+        return self.network.eval_iterations
 
-    def set_iterations(self, iterations: int) -> None:
-        """Sets how many updates an estimate takes."""
-        if self.iterations is None:
+    def set_iterations(self, iterations: int | None) -> None:
+        """Sets how many updates an estimate takes; None for as many as the network was made with."""
+        iterations = self._own_updates if iterations is None else iterations
+        if iterations is None or not isinstance(self.network, IterativeNetwork):
             raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
-        if iterations < 1:
-            raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")
-        self.network.eval_iterations = iterations
+        self.network.eval_iterations = whole_number("iterations", iterations)
 
     def set_threshold(self, threshold: float | None) -> None:
         """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
@@ -138,7 +157,7 @@ class FlowModel(pl.LightningModule):
         if protocol.padding is not None and isinstance(self.fitting, Padding):
             self.fitting = replace(self.fitting, mode=protocol.padding)
         if self.updates_are_fixed:
-            self.set_iterations(protocol.updates or self._own_updates)
+            self.set_iterations(protocol.updates)
 
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
         """Flow between images of any size, in eval mode, without gradients.
@@ -181,8 +200,8 @@ class FlowModel(pl.LightningModule):
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
 
-    def _cascade_for(self, size: tuple[int, int]) -> Cascade | None:
-        if self.cascade != "auto":
+    def _cascade_for(self, size: Sequence[int]) -> Cascade | None:
+        if self.cascade is None or isinstance(self.cascade, Cascade):
             return self.cascade
         if TRAINING_SIZE not in self.settings:
             raise FlowBenchError(
@@ -191,12 +210,13 @@ class FlowModel(pl.LightningModule):
             )
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
-    def fitted(self, image1: Tensor, image2: Tensor) -> list[Tensor]:
+    def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
 
         In this order, because a mean over the pictures is another one once they are resized.
         """
-        return [self.fitting.fit(image) for image in self.network.normalise(image1, image2)]
+        image1, image2 = self.network.normalise(image1, image2)
+        return self.fitting.fit(image1), self.fitting.fit(image2)
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
@@ -215,7 +235,9 @@ class FlowModel(pl.LightningModule):
         # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
         self.train()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        if self.optimisation is None:
+            raise FlowBenchError(f"{self.name} was made without an optimisation, but training needs one: set it.")
         try:
             optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
             scheduler = self.optimisation.lr_scheduler(optimizer)
@@ -244,20 +266,21 @@ class FlowModel(pl.LightningModule):
             self.log("train/epe", total / count, prog_bar=True, batch_size=len(batch))
         return loss
 
-    def log(self, name: str, value: Any, **options: Any) -> None:
-        """As Lightning's, but what training logs of a step is the mean over all processes."""
-        if name.startswith("train/"):
+    def log(self, name: str, value: Metric | Number, *args: Any, **options: Any) -> None:
+        """As Lightning's, but a number that training logs of a step is the mean over all processes."""
+        if name.startswith("train/") and not isinstance(value, Metric):
             total, count = self._over_processes(value, 1)
             value = total / count
-        super().log(name, value, **options)
+        super().log(name, value, *args, **options)
 
-    def _over_processes(self, total: Any, count: int) -> tuple[Any, Any]:
+    def _over_processes(self, total: Number, count: Number) -> tuple[Number, Number]:
         """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
         alone = not (dist.is_available() and dist.is_initialized())
-        if alone or (self.global_step + 1) % self.trainer.log_every_n_steps:
+        if alone or not is_logged(self.trainer):
             return total, count
         own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
-        return tuple(self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum"))
+        total, count = self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum")
+        return total, count
 
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
         """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
@@ -275,7 +298,7 @@ class FlowModel(pl.LightningModule):
             )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if is_logged(self.trainer):
             gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
@@ -320,6 +343,12 @@ class FlowModel(pl.LightningModule):
         self.metrics.reset()
         if self._tested is not None and not self._tested.warm_pairs:
             rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
+
+
+def is_logged(trainer: pl.Trainer) -> bool:
+    """Whether the step that is being trained is one of those that are logged."""
+    every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # one of its parts sets it
+    return (trainer.global_step + 1) % every == 0
 
 
 def _difference(image1: Tensor, image2: Tensor) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -14,10 +14,14 @@ from flowbench.checkpoints.settings import remembered_number
 from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel
+from flowbench.models.base import FlowModel, ModelParts
 from flowbench.models.images import Picture
-from flowbench.networks.deqflow import size_of
+from flowbench.networks.deqflow import DEQFlow, size_of
 from flowbench.structures import FlowBatch, FlowOutput
+
+
+class DEQFlowParts(ModelParts, total=False):
+    spectral_radius: int
 
 
 class DEQFlowModel(FlowModel):
@@ -25,8 +29,10 @@ class DEQFlowModel(FlowModel):
 
     validation_figures = ("val/spectral_radius",)
 
-    def __init__(self, *, spectral_radius: int = 0, **parts: Any) -> None:
-        super().__init__(**parts)
+    network: DEQFlow
+
+    def __init__(self, *, network: DEQFlow, spectral_radius: int = 0, **parts: Unpack[ModelParts]) -> None:
+        super().__init__(network=network, **parts)
         if spectral_radius < 0:
             raise ValueError(f"spectral_radius={spectral_radius}: give a number of steps, or 0 for none.")
         self.spectral_radius = spectral_radius
@@ -62,17 +68,17 @@ class DEQFlowModel(FlowModel):
     @torch.no_grad()
     def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
         """The flow that `estimate` would give if the solver ended after step 1, 2, ..., up to the last one that it takes."""
-        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        images = self._as_batch(image1), self._as_batch(image2)
         was_training = self.training
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(*self.fitted(image1, image2), normalised=True)
-                solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
+                refine, start = self.network.problem(*self.fitted(*images), normalised=True)
+                solution = self.network.deq.solve(refine, start, range(1, self.network.eval_iterations + 1))
         finally:
             self.train(was_training)
         for state in solution.states[: solution.stats.steps.max()]:
-            yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
+            yield self.fitting.restore(self.network.decode(state, refine.grid), *images[0].shape[-2:])
 
     @torch.no_grad()
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:

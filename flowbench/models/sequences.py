@@ -52,7 +52,10 @@ class WarmStart:
         return output
 
     def _continues(self, picture: Tensor | np.ndarray, sequence: str) -> bool:
-        last = self._last_picture
-        if last is None or sequence != self._sequence or picture.shape != last.shape:
-            return False
-        return bool((picture == last).all())
+        return sequence == self._sequence and _same(picture, self._last_picture)
+
+
+def _same(image: Tensor | np.ndarray, other: Tensor | np.ndarray | None) -> bool:
+    if isinstance(image, Tensor):
+        return isinstance(other, Tensor) and torch.equal(image, other)
+    return isinstance(other, np.ndarray) and np.array_equal(image, other)
