@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from flowbench.errors import FlowBenchError
 from flowbench.images import unit_range
@@ -31,6 +33,16 @@ class FlowSample:
     occluded: np.ndarray | None
     key: str
     skipped: tuple[str, ...] = ()
+
+
+class FlowDataset(Dataset[FlowSample], ABC):
+    """A data set: samples by their index, from 0 to its length."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> FlowSample: ...
 
 
 @dataclass

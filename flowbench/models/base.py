@@ -62,12 +62,17 @@ class Optimisation:
         return groups
 
 
-class ModelParts(TypedDict):
-    """The arguments of every FlowModel but its network."""
-
+class _Needed(TypedDict):
     name: str
     objective: Objective
     fitting: Fitting
+
+
+class ModelParts(_Needed, total=False):
+    """The arguments of every FlowModel but its network."""
+
+    optimisation: Optimisation | None
+    settings: Mapping[str, Any] | None
 
 
 class FlowModel(pl.LightningModule):
@@ -80,13 +85,25 @@ class FlowModel(pl.LightningModule):
         network: What estimates the flow.
         objective: What training minimises.
         fitting: How images of any size are brought to one that the network takes.
+        optimisation: How training moves the weights; a model that only estimates needs none.
+        settings: What its checkpoints remember: the plain config of the model, as "model", and of the data that it is
+            trained on. `flowbench.engine.models.build_model` gives it.
 
     Raises FlowBenchError where the fitting gives sizes that the network does not take.
     """
 
     network: FlowNetwork
 
-    def __init__(self, *, name: str, network: FlowNetwork, objective: Objective, fitting: Fitting) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        network: FlowNetwork,
+        objective: Objective,
+        fitting: Fitting,
+        optimisation: Optimisation | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         if fitting.multiple < 1 or fitting.multiple % network.stride:
             raise FlowBenchError(
@@ -99,10 +116,8 @@ class FlowModel(pl.LightningModule):
         # What a protocol that says nothing leaves in force.
         self._own_fitting, self._own_updates = fitting, self.iterations
         self.metrics = FlowMetrics()
-        # Training sets this; a model that only estimates has none.
-        self.optimisation: Optimisation | None = None
-        # What a checkpoint remembers: the plain config of the model and of the data that it was trained on.
-        self.settings: dict[str, Any] = {}
+        self.optimisation = optimisation
+        self.settings = dict(settings or {})
         # The figures of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
         # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
@@ -126,13 +141,24 @@ class FlowModel(pl.LightningModule):
         """The network's state dict from the one that the family's authors publish."""
         raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
-        """What to change in this model's config so that the published state dict fits; FlowBenchError where nothing can."""
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
+        """What to change in a model's plain config so that the published state dict fits.
+
+        Raises FlowBenchError where no change can make it fit.
+        """
         return {}
 
-    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What to change in this model's config so that the weights of another of our models fit, whose own config is
-        `remembered`; None where they are not for this model."""
+    @classmethod
+    def changes_for_weights_of(cls, config: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What to change in a model's plain config so that the weights of another of our models fit.
+
+        Args:
+            config: Of the model that is to be made.
+            remembered: Of the model whose weights they are.
+
+        Returns None where the weights are not for this model.
+        """
         return None
 
     @property
@@ -146,10 +172,6 @@ class FlowModel(pl.LightningModule):
         if iterations is None or not isinstance(self.network, IterativeNetwork):
             raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
         self.network.eval_iterations = whole_number("iterations", iterations)
-
-    def set_threshold(self, threshold: float | None) -> None:
-        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
-        raise FlowBenchError(f"{self.name} has no delta rule: leave threshold out, or choose a model=deltadeq_...")
 
     def follow(self, protocol: Protocol) -> None:
         """Estimates from now on as a data set's protocol has it, whatever was followed before."""
@@ -194,6 +216,12 @@ class FlowModel(pl.LightningModule):
         finally:
             self.train(was_training)
 
+    def warm_started(self) -> WarmStart:
+        """Estimates of a video's pairs, each from the one before. Raises FlowBenchError for a network that cannot."""
+        if not self.network.warm_startable:
+            raise FlowBenchError(f"{self.name} cannot start from the previous pair: leave warm_start out.")
+        return WarmStart(self.estimate)
+
     def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
         height, width = image1.shape[-2:]
         output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
@@ -232,12 +260,14 @@ class FlowModel(pl.LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
+        # Lightning does not call `train` itself: it trains in the mode that it finds, and a new module's is set without it.
         self.train()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self.optimisation is None:
-            raise FlowBenchError(f"{self.name} was made without an optimisation, but training needs one: set it.")
+            raise FlowBenchError(
+                f"{self.name} was made without an optimisation, which training needs: give FlowModel its `optimisation`."
+            )
         try:
             optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
             scheduler = self.optimisation.lr_scheduler(optimizer)
@@ -313,14 +343,12 @@ class FlowModel(pl.LightningModule):
         self.log_dict(figures, sync_dist=True)
 
     def on_test_start(self) -> None:
-        if not isinstance(self.warm_start, bool):
-            raise FlowBenchError(f"warm_start={self.warm_start}: choose true or false.")
         if self.warm_start and self.trainer.world_size > 1:
             raise FlowBenchError(
                 f"warm_start=true starts each pair from the one before, but {self.trainer.world_size} processes share the "
                 "pairs out: use trainer=default trainer.devices=1, or leave warm_start out."
             )
-        self._tested = WarmStart(self) if self.warm_start else None
+        self._tested = self.warm_started() if self.warm_start else None
 
     def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
         output = self._estimate_tested(batch)

@@ -1,4 +1,4 @@
-"""DeltaDEQ, which takes the checkpoints of DEQ-Flow as they are."""
+"""The model class of DeltaDEQ, which takes the checkpoints of DEQ-Flow as they are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from flowbench.networks.deltadeq import DeltaDEQ
 
 
 class DeltaDEQModel(DEQFlowModel):
+    """A DeltaDEQ whose threshold can be set."""
+
     network: DeltaDEQ
 
     def __init__(self, *, network: DeltaDEQ, **parts: Unpack[DEQFlowParts]) -> None:
@@ -18,6 +20,7 @@ class DeltaDEQModel(DEQFlowModel):
         self._rule = network.delta
 
     def set_threshold(self, threshold: float | None) -> None:
+        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
         if threshold is None:
             self.network.delta = None
             return

@@ -1,4 +1,4 @@
-"""DEQ-Flow in all its sizes, with and without GMA."""
+"""The model class of DEQ-Flow in all its sizes, with and without GMA."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ class DEQFlowParts(ModelParts, total=False):
 
 
 class DEQFlowModel(FlowModel):
-    """Logs what the solver did; spectral_radius: steps of its estimate on every first batch of a validation, 0 for none."""
+    """A DEQ-Flow, which logs what its solver did.
+
+    Args:
+        network: The DEQ-Flow.
+        spectral_radius: Steps of its estimate on every first batch of a validation, 0 for none.
+        **parts: FlowModel's other arguments.
+    """
 
     validation_figures = ("val/spectral_radius",)
 
@@ -42,23 +48,25 @@ class DEQFlowModel(FlowModel):
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_deqflow(state)
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
         variant = deqflow_variant(state)
         if variant is None:
             return {}
-        if variant.hidden != self.network.update_block.gru.hidden:
+        if size_of(variant.hidden) != config["network"]["size"]:
             held = f"deqflow_{size_of(variant.hidden)}" if size_of(variant.hidden) else "a DEQ-Flow of no known size"
             raise FlowBenchError(
-                f"The checkpoint holds the model '{held}', but model={self.name} was asked for: choose the model that it "
-                "was trained as."
+                f"The checkpoint holds the model '{held}', but model={config['name']} was asked for: choose the model that "
+                "it was trained as."
             )
         return {"network": {"weight_norm": variant.weight_norm, "gma": variant.gma, "head": variant.head}}
 
-    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+    @classmethod
+    def changes_for_weights_of(cls, config: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any] | None:
         """DEQ-Flow and DeltaDEQ of one size have the same parameters."""
         family = str(remembered.get("name")).partition("_")[0]
         network = remembered["network"]
-        if family not in ("deqflow", "deltadeq") or network.get("size") != self.settings["model"]["network"]["size"]:
+        if family not in ("deqflow", "deltadeq") or network.get("size") != config["network"]["size"]:
             return None
         return {"network": {name: remembered_number(network, name) for name in ("weight_norm", "gma", "head")}}
 

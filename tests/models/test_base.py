@@ -147,6 +147,10 @@ def test_what_a_family_does_not_have_is_an_error():
         model.set_iterations(3)
     with pytest.raises(FlowBenchError, match="no official checkpoints"):
         model.from_official({})
+    with pytest.raises(FlowBenchError, match="constant cannot start from the previous pair: leave warm_start out"):
+        model.warm_started()
+    with pytest.raises(FlowBenchError, match="constant was made without an optimisation, which training needs"):
+        model.configure_optimizers()
 
 
 def test_a_checkpoint_remembers_the_settings(model):
