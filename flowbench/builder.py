@@ -12,7 +12,7 @@ from flowbench.targets import Find
 TARGET, PARTIAL = "_target_", "_partial_"
 
 
-def make(node: Any, find: Find, **more: Any) -> Any:
+def make(node: Any, find: Find, /, **more: Any) -> Any:
     """The object that a plain container describes.
 
     A mapping with `_target_` becomes what that call returns with the mapping's other entries as keywords, or, with

@@ -35,7 +35,7 @@ def schedule_of(model: str, data: str) -> str:
 OmegaConf.register_new_resolver("schedule_of", schedule_of, replace=True)
 
 
-def build(config: DictConfig | Mapping[str, Any], **more: Any) -> Any:
+def build(config: DictConfig | Mapping[str, Any], /, **more: Any) -> Any:
     """The object that the user's own configuration describes, with further keywords for the outermost call.
 
     What comes from a file that somebody else may have written does not go through here: see checkpoints.settings.
@@ -51,7 +51,7 @@ def plain(config: Any) -> Any:
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config with interpolations resolved, but for those that read the environment: these may hold secrets."""
     with _environment_unread():
-        return OmegaConf.to_container(config, resolve=True)
+        return plain(config)
 
 
 @contextmanager

@@ -60,6 +60,10 @@ class FlowMetrics(Metric):
 
     NAMES = (*_POOLED, "epe_per_image")
 
+    totals: Tensor
+    counts: Tensor
+    image_means: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         zeros = torch.zeros(len(self._POOLED), dtype=torch.float64)

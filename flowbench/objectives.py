@@ -90,10 +90,11 @@ class MultiLevelLoss(Objective):
         return [self._term(prediction, truth, batch.valid) for prediction in output.predictions]
 
     def weighted(self, terms: Sequence[Tensor]) -> Tensor:
-        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
+        return reduce(torch.add, (weight * term for weight, term in zip(self.weights, terms, strict=True)))
 
     def _term(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-        pooled, known = pool_flow(truth, valid, prediction.shape[-2:], self.pooling)
+        height, width = prediction.shape[-2:]
+        pooled, known = pool_flow(truth, valid, (height, width), self.pooling)
         distances = torch.where(known, _DISTANCES[self.distance](prediction - pooled), 0.0)
         return distances.mean() if self.total == "mean" else distances.sum() / len(prediction)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
 
@@ -75,6 +76,6 @@ class TimedOneCycle(LRScheduler):
         """Share of the run that is over, from 0 to 1."""
         return min(1.0, max(self.last_epoch / self.steps, self.elapsed / (3600 * self.hours)))
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         share = float(np.interp(self.progress, [0, self.warm_up, 1], [self._FIRST_SHARE, 1, 0]))
         return [peak * share for peak in self.base_lrs]

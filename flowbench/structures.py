@@ -1,14 +1,16 @@
-"""What passes between data, networks and reports."""
+"""Samples, batches and outputs: what passes between data, networks and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from flowbench.errors import FlowBenchError
 from flowbench.images import unit_range
@@ -31,6 +33,16 @@ class FlowSample:
     occluded: np.ndarray | None
     key: str
     skipped: tuple[str, ...] = ()
+
+
+class FlowDataset(Dataset[FlowSample], ABC):
+    """A data set: samples by their index, from 0 to its length."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> FlowSample: ...
 
 
 @dataclass
@@ -59,9 +71,15 @@ class FlowBatch:
     def pin_memory(self) -> FlowBatch:
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def _map(self, function) -> FlowBatch:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
-        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+    def _map(self, function: Callable[[Tensor], Tensor]) -> FlowBatch:
+        return replace(
+            self,
+            image1=function(self.image1),
+            image2=function(self.image2),
+            flow=function(self.flow),
+            valid=function(self.valid),
+            occluded=None if self.occluded is None else function(self.occluded),
+        )
 
     @classmethod
     def collate(cls, samples: Sequence[FlowSample]) -> FlowBatch:
@@ -78,22 +96,24 @@ class FlowBatch:
                 f"The samples of a batch differ in size ({found}, height x width): set schedule.crop for training, "
                 "++data.eval_batch_size=1 for evaluation."
             )
-        occluded = [sample.occluded for sample in samples]
+        occluded = [sample.occluded for sample in samples if sample.occluded is not None]
         return cls(
             image1=_stacked([sample.image1 for sample in samples]),
             image2=_stacked([sample.image2 for sample in samples]),
             flow=_stacked([sample.flow for sample in samples], np.float16 if half_flow else np.float32),
             valid=torch.from_numpy(np.stack([sample.valid for sample in samples])),
             key=[sample.key for sample in samples],
-            occluded=None if any(mask is None for mask in occluded) else torch.from_numpy(np.stack(occluded)),
+            occluded=torch.from_numpy(np.stack(occluded)) if len(occluded) == len(samples) else None,
             skipped=[message for sample in samples for message in sample.skipped],
         )
 
     def unpacked(self) -> FlowBatch:
         """The batch as networks take it; itself where it is that already."""
-        images = {name: getattr(self, name) for name in ("image1", "image2")}
-        numbers = {name: unit_range(image) for name, image in images.items() if image.dtype == torch.uint8}
-        return replace(self, **numbers, flow=self.flow.float())
+        return replace(self, image1=_unpacked(self.image1), image2=_unpacked(self.image2), flow=self.flow.float())
+
+
+def _unpacked(image: Tensor) -> Tensor:
+    return unit_range(image) if image.dtype == torch.uint8 else image
 
 
 def _stacked(arrays: list[np.ndarray], dtype: type = np.uint8) -> Tensor:
@@ -109,7 +129,7 @@ class Protocol:
     fixed number of updates. headline: the measures that papers report, in their order.
     """
 
-    padding: str | None = None
+    padding: Literal["sintel", "kitti"] | None = None
     updates: int | None = None
     headline: Sequence[str] = ("epe",)
 

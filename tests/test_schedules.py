@@ -9,6 +9,7 @@ from torch import nn
 from flowbench.configs import build
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
+from flowbench.networks.base import FlowNetwork
 from flowbench.networks.lightflow import LightFlow
 from flowbench.objectives import SequenceLoss
 from flowbench.ops.fitting import Padding
@@ -35,9 +36,25 @@ def weight() -> nn.Parameter:
     return nn.Parameter(torch.zeros(1))
 
 
-def model_of(network: nn.Module, schedule: str, *overrides: str) -> FlowModel:
+class Layers(FlowNetwork):
+    """Any layers in the place of a network that estimates flow."""
+
+    stride = Padding().multiple
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def normalise(self, image1, image2):
+        raise NotImplementedError
+
+    def forward(self, image1, image2, reuse=None, *, normalised=False):
+        raise NotImplementedError
+
+
+def model_of(layers: nn.Module, schedule: str, *overrides: str) -> FlowModel:
     """A model that is to be trained as a schedule of conf/ says."""
-    network.stride = Padding().multiple
+    network = layers if isinstance(layers, FlowNetwork) else Layers(layers)
     model = FlowModel(name="small", network=network, objective=SequenceLoss(), fitting=Padding())
     model.optimisation = build(composed("train", f"schedule={schedule}", *overrides).schedule.optimisation)
     return model
@@ -153,7 +170,7 @@ def test_lightflow_decays_what_the_public_code_decays():
 def test_undecayed_parameters_are_a_group_of_their_own():
     model = model_of(normalised(), "s_long", "schedule.optimisation.undecayed=[bias]")
     decayed, undecayed = model.configure_optimizers()["optimizer"].param_groups
-    names = {parameter: name for name, parameter in model.network.named_parameters()}
+    names = {parameter: name.removeprefix("layers.") for name, parameter in model.network.named_parameters()}
     assert [names[parameter] for parameter in decayed["params"]] == ["0.weight", "1.weight", "2.0.weight"]
     assert [names[parameter] for parameter in undecayed["params"]] == ["0.bias", "1.bias"]
     assert (decayed["weight_decay"], undecayed["weight_decay"]) == (4e-4, 0)

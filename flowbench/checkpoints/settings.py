@@ -25,7 +25,7 @@ _REFERENCE = re.compile(r"\$?\{roots\.(\w+)\}")
 _ROOT_OF_ENVIRONMENT = "${oc.env:FLOWBENCH_DATA"
 
 
-def build_remembered(settings: Mapping[str, Any], *, also: Collection[str] = (), **more: Any) -> Any:
+def build_remembered(settings: Mapping[str, Any], /, *, also: Collection[str] = (), **more: Any) -> Any:
     """The object that plain settings of a checkpoint describe.
 
     also: targets that the user's own configuration names. Raises FlowBenchError for other targets than parts of models and

@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import get_worker_info
 
 from flowbench.data.decoded import Stamp, encode, map_sample
 from flowbench.data.pair_files import PairFiles, PairPaths
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
-from flowbench.structures import FlowSample
+from flowbench.structures import FlowDataset, FlowSample
 
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ _LOCK = "bytes_kept.lock"
 _PATIENCE = 1.0
 
 
-class CachedSamples(Dataset):
+class CachedSamples(FlowDataset):
     """The samples of a data set of files, decoded once: what the cache has is mapped into memory, the rest read and kept.
 
     A sample is the cache's as long as its files have the paths, sizes and times that they had when it was decoded. Data
     sets and runs may share a cache. Raises FlowBenchError for samples that are not decoded from files.
     """
 
-    def __init__(self, samples: PairFiles, cache: SampleCache) -> None:
+    def __init__(self, samples: FlowDataset, cache: SampleCache) -> None:
         if not isinstance(samples, PairFiles):
             raise FlowBenchError(
                 f"data.cache keeps what was decoded from files, and {type(samples).__name__} has none: set data.cache=null."

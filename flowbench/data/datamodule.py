@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from functools import cached_property, partial
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from flowbench.data.augmentation import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
-from flowbench.data.mixing import LenientSamples, Part, TrainingSamples, readable_indices
+from flowbench.data.mixing import ChosenSamples, LenientSamples, Part, TrainingSamples, readable_indices
+from flowbench.data.pair_files import PairFiles
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
 from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowBatch, Protocol
+from flowbench.structures import FlowBatch, FlowDataset, FlowSample, Protocol
+
+_Counted = TypeVar("_Counted", bound=Sized)
+_Kind = TypeVar("_Kind")
 
 
 class FlowDataModule(pl.LightningDataModule):
@@ -39,15 +43,15 @@ class FlowDataModule(pl.LightningDataModule):
         *,
         name: str,
         train: Mapping[str, Part] | None = None,
-        val: Dataset | None = None,
-        test: Mapping[str, Dataset] | None = None,
-        submission: Mapping[str, Dataset] | None = None,
+        val: FlowDataset | None = None,
+        test: Mapping[str, FlowDataset] | None = None,
+        submission: Mapping[str, FlowDataset] | None = None,
         protocol: Mapping[str, Any] | None = None,
         on_error: str = "raise",
         cache: Mapping[str, Any] | None = None,
         batch_size: int = 1,
         eval_batch_size: int = 1,
-        crop: tuple[int, int] | None = None,
+        crop: Sequence[int] | None = None,
         crops_per_scene: int = 1,
         half_flow: bool = False,
         steps: int = 0,
@@ -56,12 +60,11 @@ class FlowDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.name = name
-        crop = tuple(crop) if crop else None
         self.parts = dict(train or {})
         self.val, self.test, self.submission = val, dict(test or {}), dict(submission or {})
         self._refuse_other_objects()
         self.parts = {
-            part_name: replace(part, augmentations=for_crop(part.augmentations, crop))
+            part_name: replace(part, augmentations=for_crop(part.augmentations, crop or None))
             for part_name, part in self.parts.items()
         }
         self.protocol = _settings(Protocol, "data.protocol", protocol or {})
@@ -80,7 +83,7 @@ class FlowDataModule(pl.LightningDataModule):
             raise FlowBenchError(f"data.workers={workers}: a whole number from 0 up is needed.")
         self.workers = workers
         self.seed = seed
-        self._tested: Dataset | None = None
+        self._tested: FlowDataset | None = None
 
     @cached_property
     def train(self) -> TrainingSamples:
@@ -94,12 +97,11 @@ class FlowDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Draws one sample of each set that the stage needs: what is wrong with the data shows before the first step."""
         if stage == "fit":
-            self._refuse_empty(self.train, "train")
+            self._filled(self.train, "train")
             for start in self.train.starts():
                 _ = self.train[0, start]
             self._leave_out_unreadable()
         if stage in ("fit", "validate"):
-            self._refuse_empty(self.val, "val")
             _ = self._validated()[0]
 
     def _leave_out_unreadable(self) -> None:
@@ -109,12 +111,12 @@ class FlowDataModule(pl.LightningDataModule):
         """
         if self.on_error != "skip" or self.val is None or self.skipped:
             return
-        found = readable_indices(self.val) if self.trainer.is_global_zero else None
-        readable, self.skipped = self.trainer.strategy.broadcast(found)
+        found = readable_indices(self.val) if self._attached.is_global_zero else ([], [])
+        readable, self.skipped = self._attached.strategy.broadcast(found)
         if self.skipped:
-            self.val = Subset(self.val, readable)
+            self.val = ChosenSamples(self.val, readable)
 
-    def split(self, name: str) -> dict[str, Dataset]:
+    def split(self, name: str) -> dict[str, FlowDataset]:
         """The data sets of train, val, test or submission, by their names; training samples as they are, each once."""
         splits = {
             "train": {part_name: part.samples for part_name, part in self.parts.items()},
@@ -125,17 +127,17 @@ class FlowDataModule(pl.LightningDataModule):
         if name not in splits:
             raise FlowBenchError(f"Unknown split '{name}': choose {', '.join(splits)}.")
         for samples in splits[name].values():
-            self._refuse_empty(samples, name)
+            self._filled(samples, name)
         if not splits[name] and name == "test" and self.val is not None:
             raise FlowBenchError(
                 f"The data '{self.name}' has no test pairs, only validation pairs, which chose best.ckpt: measure on those "
                 "with split=val, or set data.test (of data=folder: data.test.images, data.test_share or data.lists.test)."
             )
         if not splits[name]:
-            self._refuse_empty(None, name)
+            self._filled(None, name)
         return splits[name]
 
-    def test_on(self, samples: Dataset) -> None:
+    def test_on(self, samples: FlowDataset) -> None:
         """Has Lightning's test loop run over these samples."""
         self._tested = samples
 
@@ -143,7 +145,7 @@ class FlowDataModule(pl.LightningDataModule):
         """Pairs of each data set: "train/<part>", "val", "test/<name>"; what a part is repeated does not count."""
         return {label: len(samples) for label, samples in self._labelled()}
 
-    def _labelled(self) -> Iterator[tuple[str, Dataset]]:
+    def _labelled(self) -> Iterator[tuple[str, FlowDataset]]:
         yield from ((f"train/{name}", part.samples) for name, part in self.parts.items())
         if self.val is not None:
             yield "val", self.val
@@ -151,11 +153,11 @@ class FlowDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         # The sampler counts batches, of which an accumulated step takes several.
-        accumulated = self.trainer.accumulate_grad_batches
+        accumulated = self._attached.accumulate_grad_batches
         sampler = TrainingSampler(
             stages=[replace(stage, first_step=stage.first_step * accumulated) for stage in self.train.stages()],
             batch_size=self.batch_size,
-            first_step=self.trainer.global_step * accumulated,
+            first_step=self._attached.global_step * accumulated,
             last_step=self.steps * accumulated,
             seed=self.seed,
             share=self._share(),
@@ -171,24 +173,26 @@ class FlowDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return self._evaluation_loader(self._validated())
 
-    def _validated(self) -> Dataset:
+    def _validated(self) -> FlowDataset:
         """What validation reads. A file may become unreadable after setup, too, or be so in one of several processes."""
-        return LenientSamples(self.val) if self.on_error == "skip" else self.val
+        val = self._filled(self.val, "val")
+        return LenientSamples(val) if self.on_error == "skip" else val
 
     def test_dataloader(self) -> DataLoader:
-        return self._evaluation_loader(self._tested)
+        return self._evaluation_loader(self._filled(self._tested, "test"))
 
-    def _evaluation_loader(self, samples: Dataset) -> DataLoader:
-        if len(samples) < self.trainer.world_size:
+    def _evaluation_loader(self, samples: FlowDataset) -> DataLoader:
+        processes = self._attached.world_size
+        if len(samples) < processes:
             # Lightning would pass over the evaluation in a process without samples, and the others wait for it.
             raise FlowBenchError(
-                f"{self.trainer.world_size} processes cannot share out {len(samples)} of the pairs of '{self.name}': use "
+                f"{processes} processes cannot share out {len(samples)} of the pairs of '{self.name}': use "
                 f"trainer.devices={len(samples)} or fewer."
             )
         sampler = EvaluationSampler(size=len(samples), share=self._share())
         return self._loader(samples, sampler=sampler, batch_size=self.eval_batch_size, collate_fn=FlowBatch.packed)
 
-    def _loader(self, samples: Dataset, **options: Any) -> DataLoader:
+    def _loader(self, samples: Dataset[FlowSample], **options: Any) -> DataLoader:
         return DataLoader(
             samples,
             num_workers=self.workers,
@@ -199,14 +203,24 @@ class FlowDataModule(pl.LightningDataModule):
         )
 
     def _share(self) -> Share:
-        return Share(self.trainer.global_rank, self.trainer.world_size)
+        return Share(self._attached.global_rank, self._attached.world_size)
+
+    @property
+    def _attached(self) -> pl.Trainer:
+        if self.trainer is None:
+            raise FlowBenchError(
+                f"The loaders of '{self.name}' need a trainer: call trainer.fit(model, datamodule=data)."
+            )
+        return self.trainer
 
     def trees(self) -> dict[str, str]:
         """Which tree was found, of each data set that has several."""
-        found = ((label, getattr(samples, "tree_found", None)) for label, samples in self._labelled())
-        return {label: tree for label, tree in found if tree is not None}
+        files = {label: samples for label, samples in self._labelled() if isinstance(samples, PairFiles)}
+        found = {label: samples.tree_found for label, samples in files.items()}
+        return {label: tree for label, tree in found.items() if tree is not None}
 
-    def _refuse_empty(self, samples: Dataset | None, split: str) -> None:
+    def _filled(self, samples: _Counted | None, split: str) -> _Counted:
+        """The samples. Raises FlowBenchError where there are none."""
         if samples is None or len(samples) == 0:
             own = (
                 " (of data=folder: data.val.images, data.validation_share or data.lists.val)" if split == "val" else ""
@@ -215,12 +229,13 @@ class FlowDataModule(pl.LightningDataModule):
                 f"The data '{self.name}' has no {split} pairs: check data.{split}{own} and where its files lie, or choose "
                 "other data."
             )
+        return samples
 
     def _refuse_other_objects(self) -> None:
-        named = {f"train.{name}": (part, Part) for name, part in self.parts.items()}
-        named |= {f"test.{name}": (samples, Dataset) for name, samples in self.test.items()}
-        named |= {f"submission.{name}": (samples, Dataset) for name, samples in self.submission.items()}
-        named |= {} if self.val is None else {"val": (self.val, Dataset)}
+        named: dict[str, tuple[object, type]] = {f"train.{name}": (part, Part) for name, part in self.parts.items()}
+        named |= {f"test.{name}": (samples, FlowDataset) for name, samples in self.test.items()}
+        named |= {f"submission.{name}": (samples, FlowDataset) for name, samples in self.submission.items()}
+        named |= {} if self.val is None else {"val": (self.val, FlowDataset)}
         for key, (found, kind) in named.items():
             if not isinstance(found, kind):
                 raise FlowBenchError(
@@ -228,7 +243,7 @@ class FlowDataModule(pl.LightningDataModule):
                 )
 
 
-def _settings(kind: type, key: str, given: Any) -> Any:
+def _settings(kind: type[_Kind], key: str, given: Any) -> _Kind:
     """An object from the keywords of a config."""
     names = signature(kind).parameters
     needed = [name for name, parameter in names.items() if parameter.default is parameter.empty]

@@ -47,20 +47,27 @@ def map_sample(path: Path, stamp: Stamp) -> FlowSample | None:
     try:
         # A page that is read here is the one that the arrays are used from.
         content = np.memmap(path, mode="r")
-        if content[-_CHECKSUM:].tobytes() != _checksum(content[:-_CHECKSUM]):
+        if content[-_CHECKSUM:].tobytes() != _checksum(content[:-_CHECKSUM].data):
             return None
         record = np.load(path, mmap_mode="c")
         if not np.array_equal(record["stamp"], _stamp_array(stamp)):
             return None
         # As plain arrays: np.memmap's own are slower to cut.
-        arrays = {name: np.asarray(record[name]) for name in record.dtype.names[1:]}
-        return FlowSample(**{"occluded": None, **arrays}, key="")
+        arrays = {name: np.asarray(record[name]) for name in record.dtype.names}
+        return FlowSample(
+            image1=arrays["image1"],
+            image2=arrays["image2"],
+            flow=arrays["flow"],
+            valid=arrays["valid"],
+            occluded=arrays.get("occluded"),
+            key="",
+        )
     except Exception:
         # A damaged header makes NumPy raise nearly anything, and the sample's own files are still there.
         return None
 
 
-def _checksum(content: bytes | np.ndarray) -> bytes:
+def _checksum(content: bytes | memoryview) -> bytes:
     return zlib.crc32(content).to_bytes(_CHECKSUM, "little")
 
 

@@ -57,12 +57,12 @@ def folder_data(
     _refuse_two("test", test_apart, parts)
     trained, validated = parts.get("train"), _first(val_apart, parts.get("val"))
     tested = _first(test_apart, parts.get("test"), trained if validated is None else None)
-    measured = tested is not None and tested.flow is not None
+    measured = {name: tested} if tested is not None and tested.flow is not None else {}
     return FlowDataModule(
         name=name,
         train=_train(name, trained, augmentations) if flow and trained is not None else {},
         val=validated,
-        test={name: tested} if measured else {},
+        test=measured,
         submission={} if measured or tested is None else {name: tested},
         **loading,
     )

@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 from flowbench.data.augmentation import Augmentation
 from flowbench.data.sampler import Stage
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowSample
+from flowbench.structures import FlowDataset, FlowSample
 
 # So many unreadable pairs after one another are no accident.
 _MOST_SKIPPED = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Part:
     """A data set's share in a mix.
 
@@ -32,19 +32,24 @@ class Part:
             alone; the parts with none follow when the others are over.
     """
 
-    samples: Dataset
-    augmentations: Sequence[Augmentation | Sequence[Augmentation]] = ()
-    times: int = 1
-    until: int | None = None
+    samples: FlowDataset
+    augmentations: Sequence[Augmentation]
+    times: int
+    until: int | None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "augmentations", _one_after_the_other(self.augmentations))
-        if type(self.times) is not int or self.times < 1:
-            raise FlowBenchError(f"times={self.times}: how often a pass has each sample, a whole number above zero.")
-        if self.until is not None and (type(self.until) is not int or self.until < 1):
-            raise FlowBenchError(
-                f"until={self.until}: a step of the run, a whole number above zero, or null is needed."
-            )
+    def __init__(
+        self,
+        samples: FlowDataset,
+        augmentations: Sequence[Augmentation | Sequence[Augmentation]] = (),
+        times: int = 1,
+        until: int | None = None,
+    ) -> None:
+        if type(times) is not int or times < 1:
+            raise FlowBenchError(f"times={times}: how often a pass has each sample, a whole number above zero.")
+        if until is not None and (type(until) is not int or until < 1):
+            raise FlowBenchError(f"until={until}: a step of the run, a whole number above zero, or null is needed.")
+        in_order = _one_after_the_other(augmentations)
+        vars(self).update(samples=samples, augmentations=in_order, times=times, until=until)
 
     def __len__(self) -> int:
         return self.times * len(self.samples)
@@ -54,7 +59,7 @@ def _one_after_the_other(augmentations: Sequence[Augmentation | Sequence[Augment
     return [one for each in augmentations for one in (each if isinstance(each, Sequence) else [each])]
 
 
-def readable_indices(samples: Dataset) -> tuple[list[int], list[str]]:
+def readable_indices(samples: FlowDataset) -> tuple[list[int], list[str]]:
     """Reads every sample: the indices of those that can be read, and what is wrong with the others."""
     readable, wrong = [], []
     for index in range(len(samples)):
@@ -66,11 +71,25 @@ def readable_indices(samples: Dataset) -> tuple[list[int], list[str]]:
     return readable, wrong
 
 
-class LenientSamples(Dataset):
+class ChosenSamples(FlowDataset):
+    """Some samples of a data set, by their indices there."""
+
+    def __init__(self, samples: FlowDataset, indices: Sequence[int]) -> None:
+        self.samples = samples
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> FlowSample:
+        return self.samples[self.indices[index]]
+
+
+class LenientSamples(FlowDataset):
     """Samples to measure on, of which one that can no longer be read is passed over: the next that can stands in its place,
     valid nowhere, so that it counts in no measure, and says what is wrong. Raises FlowBenchError for many in a row."""
 
-    def __init__(self, samples: Dataset) -> None:
+    def __init__(self, samples: FlowDataset) -> None:
         self.samples = samples
 
     def __len__(self) -> int:
@@ -81,7 +100,7 @@ class LenientSamples(Dataset):
         return replace(sample, valid=np.zeros_like(sample.valid)) if sample.skipped else sample
 
 
-class TrainingSamples(Dataset):
+class TrainingSamples(Dataset[FlowSample]):
     """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
 
     on_error: what an unreadable sample does, "raise", or "skip": the next one of its part takes its place, and says so.
@@ -135,13 +154,13 @@ class TrainingSamples(Dataset):
             self._last = index, sample
         return sample
 
-    def _read(self, samples: Dataset, index: int) -> FlowSample:
+    def _read(self, samples: FlowDataset, index: int) -> FlowSample:
         if self.on_error == "raise":
             return samples[index]
         return _next_readable(samples, index)
 
 
-def _next_readable(samples: Dataset, index: int) -> FlowSample:
+def _next_readable(samples: FlowDataset, index: int) -> FlowSample:
     """The sample, or else the first readable one after it, which says what is wrong with those before."""
     skipped: list[str] = []
     for step in range(min(_MOST_SKIPPED, len(samples))):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from flowbench.errors import FlowBenchError
 from flowbench.io import read_flow, read_image, read_mask
 from flowbench.io.mask_npy import read_mask_npy
-from flowbench.structures import FlowSample
+from flowbench.structures import FlowDataset, FlowSample
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,16 @@ class PairPaths:
         return [path for path in paths if path is not None]
 
 
-class PairFiles(Dataset, ABC):
+class TruthPaths(TypedDict, total=False):
+    """Those of PairPaths that hold truth."""
+
+    flow: Path
+    visible: Path
+    occluded: Path
+    invalid: Path
+
+
+class PairFiles(FlowDataset):
     """A data set of files: `list_pairs` says where they lie, and this class reads them.
 
     root: the folder that holds `tree`. at_most: so many pairs, evenly spaced over the data set; None for all. Nothing is
@@ -60,7 +68,7 @@ class PairFiles(Dataset, ABC):
     # The key of a config that says where the root is.
     root_key: ClassVar[str]
     # Whether the truth is known at some pixels only.
-    sparse: ClassVar[bool] = False
+    sparse: bool = False
 
     def __init__(self, root: str | Path, *, at_most: int | None = None) -> None:
         if at_most is not None and at_most < 1:
@@ -75,6 +83,16 @@ class PairFiles(Dataset, ABC):
     def published_count(self) -> int | None:
         """How many pairs its authors give for what was chosen; None where nobody says."""
         return None
+
+    @property
+    def tree_found(self) -> str | None:
+        """Which tree lies under the root, of a data set that has several; None of one that has not."""
+        return None
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """A sentence on each kind of file that belongs to no pair, of a data set that does not know its files by name."""
+        return ()
 
     @cached_property
     def all_pairs(self) -> Sequence[PairPaths]:

@@ -39,7 +39,7 @@ def resized(sample: FlowSample, size: Sequence[int]) -> FlowSample:
     return FlowSample(
         image1=cv2.resize(sample.image1, (width, height), interpolation=cv2.INTER_AREA),
         image2=cv2.resize(sample.image2, (width, height), interpolation=cv2.INTER_AREA),
-        flow=nearest(sample.flow) * np.float32([width / columns, height / rows]),
+        flow=nearest(sample.flow) * np.array([width / columns, height / rows], np.float32),
         valid=nearest(sample.valid) > 0,
         occluded=None if sample.occluded is None else nearest(sample.occluded) > 0,
         key=sample.key,

@@ -116,9 +116,9 @@ class Eraser:
             return sample
         image2 = sample.image2.copy()
         colour = np.rint(cv2.mean(image2)[:3])
-        fewest, most = self.boxes
+        (fewest, most), (shortest, above) = self.boxes, self.side
         for _ in range(generator.integers(fewest, most + 1)):
             top, left = generator.integers(0, image2.shape[:2])
-            height, width = generator.integers(*self.side, size=2)
+            height, width = generator.integers(shortest, above, size=2)
             image2[top : top + height, left : left + width] = colour
         return replace(sample, image2=image2)

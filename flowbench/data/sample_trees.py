@@ -129,7 +129,7 @@ def _sintel(draw: _Drawing) -> None:
                 draw.write_pictures(pair.forward, *frames)
                 if split == "train":
                     draw.write_flow(f"{part}/flow/{scene}/frame_0001.flo", pair.forward.flow)
-                    draw.write_mask(f"{part}/occlusions/{scene}/frame_0001.png", pair.forward.occluded)
+                    draw.write_mask(f"{part}/occlusions/{scene}/frame_0001.png", _occluded(pair.forward))
                     draw.write_mask(f"{part}/invalid/{scene}/frame_0001.png", ~is_measured(pair.forward))
 
 
@@ -141,7 +141,7 @@ def _kitti(draw: _Drawing, pictures: str = "image_2") -> None:
             if split == "train":
                 measured = is_measured(sample)
                 draw.write_flow(f"{part}/flow_occ/{name}", sample.flow, measured)
-                draw.write_flow(f"{part}/flow_noc/{name}", sample.flow, measured & ~sample.occluded)
+                draw.write_flow(f"{part}/flow_noc/{name}", sample.flow, measured & ~_occluded(sample))
 
 
 def _kitti2012(draw: _Drawing) -> None:
@@ -185,7 +185,7 @@ def _tartanair(draw: _Drawing) -> None:
         draw.write_pictures(pair.forward, *(f"{flight}/image_left/00000{frame}_left.png" for frame in (0, 1)))
         draw.write_array(f"{flight}/flow/000000_000001_flow.npy", pair.forward.flow)
         # Code 10: hidden by something nearer.
-        mask = np.where(pair.forward.occluded, np.uint8(10), np.uint8(0))
+        mask = np.where(_occluded(pair.forward), np.uint8(10), np.uint8(0))
         draw.write_array(f"{flight}/flow/000000_000001_mask.npy", mask)
 
 
@@ -194,6 +194,12 @@ def _folder(draw: _Drawing) -> None:
         video = f"video_{number + 1}"
         draw.write_pictures(pair.forward, *(f"frames/{video}/{frame}.png" for frame in (1, 2)))
         draw.write_flow(f"flow/{video}/1.flo", pair.forward.flow)
+
+
+def _occluded(sample: FlowSample) -> np.ndarray:
+    if sample.occluded is None:
+        raise ValueError(f"{sample.key} does not say what is occluded.")
+    return sample.occluded
 
 
 _PASSES: Mapping[str, Mapping | None] = MappingProxyType({"clean": None, "final": {}})

@@ -49,7 +49,8 @@ class RandomScale:
 
     def _draw(self, generator: np.random.Generator) -> np.ndarray:
         """Factors of (height, width)."""
-        exponents = np.full(2, generator.uniform(*self.scale))
+        lowest, highest = self.scale
+        exponents = np.full(2, generator.uniform(lowest, highest))
         if generator.random() < self.stretch_probability:
             exponents += generator.uniform(-self.stretch, self.stretch, size=2)
         return 2**exponents
@@ -93,7 +94,7 @@ def resize_sparse(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
     of_x, of_y = _factors_of_x_and_y(sample, size)
     place = _nearest(y, of_y), _nearest(x, of_x)
     flow = np.zeros((*size, 2), np.float32)
-    flow[place] = sample.flow[y, x] * np.float32([of_x, of_y])
+    flow[place] = sample.flow[y, x] * np.array([of_x, of_y], np.float32)
     return replace(
         _with_pictures_resized(sample, size),
         flow=flow,

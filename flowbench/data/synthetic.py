@@ -38,18 +38,16 @@ def synthetic_data(
         **loading: FlowDataModule's other arguments.
     """
 
-    def split(split_name: str, **changes: Any) -> SyntheticScenes | None:
-        if split_name not in counts:
-            return None
+    def split(split_name: str, **changes: Any) -> SyntheticScenes:
         settings = {**scenes, **changes}
         return SyntheticScenes(
             count=counts[split_name], split=split_name, textures=textures, cutouts=cutouts, **settings
         )
 
-    train, test = {name: split("train")}, {name: split("test")}
-    if evaluated:
+    parts = {name: Part(split("train"), augmentations)} if "train" in counts else {}
+    test = {name: split("test")} if "test" in counts else {}
+    if test and evaluated:
         test[f"{name}_evaluated"] = split("test", **evaluated)
-    parts = {label: Part(samples, augmentations) for label, samples in train.items() if samples}
     if first and parts:
         easier = split("train", **first["scenes"])
         whole = RandomCrop(tuple(easier.settings.size))
@@ -57,7 +55,7 @@ def synthetic_data(
     return FlowDataModule(
         name=name,
         train=parts,
-        val=split("val", **(evaluated or {})),
-        test={label: samples for label, samples in test.items() if samples},
+        val=split("val", **(evaluated or {})) if "val" in counts else None,
+        test=test,
         **loading,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def measure(network: ImplicitPicture, image: np.ndarray, deltas: Sequence[Delta]
         measured("dense", lambda: solve_densely(network, size)),
         measured("dense, zeros left out", lambda: solve_without_zeros(network, size), timed=False),
         measured("dense, pixel by pixel", lambda: solve_pixel_by_pixel(network, size)),
-        *(measured(_named(each), lambda each=each: solve_with_delta(network, size, each), each) for each in deltas),
+        *(measured(_named(each), partial(solve_with_delta, network, size, each), each) for each in deltas),
     ]
 
 

@@ -47,6 +47,8 @@ class SirenFeatures(nn.Module):
 class FourierFeatures(nn.Module):
     """cos(B p) and sin(B p) with B drawn from a normal distribution and kept (Tancik et al., arXiv 2006.10739, section 3)."""
 
+    frequencies: Tensor
+
     def __init__(self, settings: InrSettings) -> None:
         super().__init__()
         self.register_buffer("frequencies", settings.frequency * torch.randn(2, settings.features // 2))

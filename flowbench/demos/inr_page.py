@@ -87,13 +87,13 @@ def _row(each: Measured, dense: Measured) -> dict[str, Any]:
 
 def _trade_off(measured: Sequence[Measured]) -> str:
     dense = measured[0]
-    deltas = [each for each in measured if each.delta is not None]
+    deltas = [(each.delta, each) for each in measured if each.delta is not None]
     lines = []
-    for rule, group in groupby(deltas, lambda each: f"{each.delta.rule}, {each.delta.memory}"):
+    for rule, group in groupby(deltas, lambda pair: f"{pair[0].rule}, {pair[0].memory}"):
         points = list(group)
-        thresholds = [f"{each.delta.threshold:g}" for each in points]
-        lost = [each.psnr - dense.psnr for each in points]
-        lines.append(Line([saved(each, dense)[0] for each in points], lost, rule, rule, thresholds))
+        thresholds = [f"{delta.threshold:g}" for delta, _ in points]
+        lost = [each.psnr - dense.psnr for _, each in points]
+        lines.append(Line([saved(each, dense)[0] for _, each in points], lost, rule, rule, thresholds))
     return line_plot_svg(lines, x="multiply-accumulates of the solve saved (%)", y="PSNR against dense (dB)")
 
 

@@ -46,7 +46,9 @@ def fit_picture(network: ImplicitPicture, image: np.ndarray, epochs: int) -> lis
         training = _LAYER.train(network.step(network.inject(where)), state)
         (z,) = training.states[-1]
         colour = network.output(z)[0]
-        loss = mse_loss(colour, wanted) + training.regularisation
+        loss = mse_loss(colour, wanted)
+        if training.regularisation is not None:
+            loss = loss + training.regularisation
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
-from flowbench.builder import targets
+from flowbench.builder import TARGET, targets
 from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
-from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
+from flowbench.checkpoints.settings import build_remembered, merged, plain_settings, refuse_interpolations
 from flowbench.configs import build, plain, resolved
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import TRAINING_SIZE, FlowModel
+from flowbench.models.base import TRAINING_SIZE, FlowModel, Optimisation
+from flowbench.targets import Find, find_own, find_part
 
 # Under what names training programs store the weights beside other things.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model")
 
 
-def build_model(config: DictConfig) -> FlowModel:
-    """A model from its config, with fresh weights and its config remembered."""
-    model = build(config)
-    model.settings = {"model": resolved(config)}
-    return model
+def build_model(
+    config: DictConfig, *, optimisation: Optimisation | None = None, remembered: Mapping[str, Any] | None = None
+) -> FlowModel:
+    """A model from its config, with fresh weights.
+
+    Args:
+        config: That of conf/model, which the model remembers.
+        optimisation: For training.
+        remembered: What else its checkpoints are to remember, such as the data.
+    """
+    _family(config, find_own)
+    return build(config, optimisation=optimisation, settings={"model": resolved(config), **(remembered or {})})
+
+
+def _family(config: Mapping[str, Any] | DictConfig, find: Find) -> type[FlowModel]:
+    """The class of the model that a config describes. Raises FlowBenchError where it describes something else."""
+    name = config.get(TARGET)
+    family = find(name) if isinstance(name, str) else None
+    if not (isinstance(family, type) and issubclass(family, FlowModel)):
+        raise FlowBenchError(
+            f"The _target_ of the model is {name!r}, which is no class of a model: choose model=<name>."
+        )
+    return family
 
 
 def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tuple[FlowModel, Mapping[str, Any]]:
@@ -36,8 +57,8 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     contents = read_checkpoint(checkpoint)
     settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
-        model = _from_ours(settings["model"], config)
-    elif config and "_target_" in config:
+        model = _from_ours(settings, config)
+    elif config and TARGET in config:
         model = _for_official(config, contents)
     else:
         held = model_of(official_state(contents))
@@ -46,8 +67,6 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
             f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
     _load(model, contents, checkpoint)
-    if _is_size(size := settings.get(TRAINING_SIZE)):
-        model.settings[TRAINING_SIZE] = list(size)
     return model.eval(), settings
 
 
@@ -60,36 +79,42 @@ def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path)
     load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
 
 
-def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
-    if config and "_target_" in config and config.get("name") != remembered.get("name"):
-        return _of_another_name(remembered, config)
+def _from_ours(settings: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
+    remembered = settings["model"]
+    size = {TRAINING_SIZE: list(settings[TRAINING_SIZE])} if _is_size(settings.get(TRAINING_SIZE)) else {}
+    if config and TARGET in config and config.get("name") != remembered.get("name"):
+        return _of_another_name(remembered, config, size)
     changes = plain(config) if config else {}
     whole = merged(remembered, changes)
-    model = build_remembered({"model": whole}, also=set(targets(changes)))["model"]
-    if not isinstance(model, FlowModel):
-        raise FlowBenchError("The checkpoint's settings do not describe a model: it was not loaded.")
+    also = set(targets(changes))
+    refuse_interpolations({"model": whole})
+    _family(whole, partial(find_part, also=also))
     # Resolved without the environment, which may hold secrets.
-    model.settings = {"model": merged(remembered, resolved(config) if config else {})}
-    return model
+    kept = {"model": merged(remembered, resolved(config) if config else {}), **size}
+    return build_remembered(whole, also=also, settings=kept)
 
 
-def _of_another_name(remembered: Mapping[str, Any], config: DictConfig) -> FlowModel:
+def _of_another_name(remembered: Mapping[str, Any], config: DictConfig, size: Mapping[str, Any]) -> FlowModel:
     """The model that was asked for, where the weights of the remembered one are its own."""
-    model = build_model(config)
-    changes = model.changes_for_weights_of(remembered)
+    changes = _family(config, find_own).changes_for_weights_of(plain(config), remembered)
     if changes is None:
         raise FlowBenchError(
             f"The checkpoint holds the model '{remembered.get('name')}', but model={config.get('name')} was asked for: leave "
             "model out, the checkpoint knows its own."
         )
-    return build_model(OmegaConf.merge(config, changes)) if changes else model
+    return build_model(_changed(config, changes), remembered=size)
+
+
+def _changed(config: DictConfig, changes: Mapping[str, Any]) -> DictConfig:
+    changed = copy.deepcopy(config)
+    changed.merge_with(changes)
+    return changed
 
 
 def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
     """The model that was asked for, in the variant that the checkpoint holds."""
-    model = build_model(config)
-    changes = model.official_changes(official_state(contents))
-    return build_model(OmegaConf.merge(config, changes)) if changes else model
+    changes = _family(config, find_own).official_changes(plain(config), official_state(contents))
+    return build_model(_changed(config, changes))
 
 
 def start_from(model: FlowModel, checkpoint: str | Path) -> None:
@@ -98,7 +123,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
     if is_ours(contents):
         trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
-        trained_with = model.official_changes(official_state(contents)).get("network", {})
+        trained_with = model.official_changes(model.settings["model"], official_state(contents)).get("network", {})
     own = model.settings["model"]["network"]
     for name in model.weights_depend_on:
         if name in trained_with and trained_with[name] != own[name]:

@@ -14,7 +14,6 @@ from flowbench.engine.effort import Effort, efforts_of
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
-from flowbench.models.sequences import WarmStart
 from flowbench.structures import FlowOutput
 
 
@@ -42,7 +41,7 @@ class PairPredictor:
     def __init__(self, model: FlowModel, *, precision: str | int = 32, warm_start: bool = False):
         self._model = model
         self._precision = precision
-        self._warm_start = WarmStart(model) if warm_start else None
+        self._warm_start = model.warm_started() if warm_start else None
         self.efforts: list[Effort] = []
 
     @torch.inference_mode()

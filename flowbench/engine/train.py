@@ -113,10 +113,9 @@ def _interruption(end: Interrupted, folder: Path, steps: int) -> str:
 def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: bool) -> tuple[TrainingResult, int]:
     """What came of it, and the steps that were made."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = build_model(config.model)
-    model.optimisation = build(config.schedule.optimisation)
+    optimisation = build(config.schedule.optimisation)
+    model = build_model(config.model, optimisation=optimisation, remembered=remembered_data(config))
     data = training_data(config)
-    model.settings |= remembered_data(config)
     follow_protocol(model, data.protocol)
     if not resuming and config.init:
         start_from(model, config.init)

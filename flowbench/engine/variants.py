@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig
 
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
+from flowbench.models.deltadeq import DeltaDEQModel
 
 DENSE = "dense"
 _TOLD = ("epe", "1px", "fl_all")
@@ -27,6 +28,10 @@ class Variant:
 
     def apply(self, model: FlowModel) -> None:
         if self.kind == "threshold":
+            if not isinstance(model, DeltaDEQModel):
+                raise FlowBenchError(
+                    f"{model.name} has no delta rule: leave threshold out, or choose a model=deltadeq_..."
+                )
             model.set_threshold(None if self.value == DENSE else self.value)
         elif self.value is not None:
             model.set_iterations(self.value)

@@ -33,8 +33,11 @@ class FrameSource(Protocol):
     second, None where unknown. Iteration raises FlowBenchError for a frame that cannot be read or has another size.
     """
 
-    count: int | None
-    fps: float | None
+    @property
+    def count(self) -> int | None: ...
+
+    @property
+    def fps(self) -> float | None: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -20,4 +20,4 @@ def read_mask(path: str | Path) -> np.ndarray:
     picture = read_picture(path, cv2.IMREAD_UNCHANGED)
     if not np.issubdtype(picture.dtype, np.integer):
         raise FlowBenchError(f"{path}: a picture of {picture.dtype} values; a mask has integers.")
-    return picture > 0 if picture.ndim == 2 else (picture[..., :3] > 0).any(axis=-1)
+    return picture > 0 if picture.ndim == 2 else np.any(picture[..., :3] > 0, axis=-1)

@@ -51,10 +51,11 @@ class VideoFrames:
         self.path = Path(path)
         self.repeated = 0
         with open_capture(self.path) as capture:
-            self.count = _positive(capture.get(cv2.CAP_PROP_FRAME_COUNT), int)
-            self.fps = _positive(capture.get(cv2.CAP_PROP_FPS), float)
+            claimed = _positive(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            self.count = None if claimed is None else int(claimed)
+            self.fps = _positive(capture.get(cv2.CAP_PROP_FPS))
             first, second = (_next_image(capture, self.path) for _ in range(2))
-            if second is None:
+            if first is None or second is None:
                 raise FlowBenchError(f"{self.path}: {int(first is not None)} readable frames; flow needs at least two.")
             if np.array_equal(first, second) and not self._changes(capture, first):
                 raise FlowBenchError(
@@ -115,5 +116,5 @@ def open_capture(path: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _positive(value: float, kind: type) -> int | float | None:
-    return kind(value) if 0 < value < math.inf else None
+def _positive(value: float) -> float | None:
+    return value if 0 < value < math.inf else None

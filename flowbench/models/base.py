@@ -1,16 +1,18 @@
-"""What every family's LightningModule has in common."""
+"""The LightningModule of every family: a network with its objective, its fitting, its optimisation and its metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from flowbench.checkpoints.read import SETTINGS
 from flowbench.errors import FlowBenchError
@@ -18,9 +20,15 @@ from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade
 from flowbench.models.images import Picture, image_batch
 from flowbench.models.sequences import WarmStart
+from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
 from flowbench.structures import FlowBatch, FlowOutput, Protocol
+
+# What an optimiser takes: parameters, or groups of them with settings of their own.
+Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
+
+Number = Tensor | float
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
@@ -33,12 +41,12 @@ class Optimisation:
     undecayed: parameters that the optimiser's weight decay leaves out, by the last part of their names, for instance bias.
     """
 
-    optimizer: Callable[[Iterable[nn.Parameter] | list[dict[str, Any]]], torch.optim.Optimizer]
+    optimizer: Callable[[Parameters], torch.optim.Optimizer]
     lr_scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
     freeze_batch_norm: bool = True
     undecayed: Sequence[str] = ()
 
-    def parameters(self, network: nn.Module) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+    def parameters(self, network: nn.Module) -> Parameters:
         """What the optimiser takes: all parameters, in two groups where some are not decayed."""
         if not self.undecayed:
             return network.parameters()
@@ -48,24 +56,53 @@ class Optimisation:
                 f"schedule.optimisation.undecayed names '{name}', but the network's parameters are called "
                 f"{', '.join(sorted(set(own_names.values())))}: choose from these."
             )
-        decayed = [parameter for parameter, name in own_names.items() if name not in self.undecayed]
-        undecayed = [parameter for parameter, name in own_names.items() if name in self.undecayed]
-        return [{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+        for parameter, name in own_names.items():
+            groups[name in self.undecayed]["params"].append(parameter)
+        return groups
+
+
+class _Needed(TypedDict):
+    name: str
+    objective: Objective
+    fitting: Fitting
+
+
+class ModelParts(_Needed, total=False):
+    """The arguments of every FlowModel but its network."""
+
+    optimisation: Optimisation | None
+    settings: Mapping[str, Any] | None
 
 
 class FlowModel(pl.LightningModule):
-    """A network with its objective, its way of fitting pictures, and its metrics.
+    """A network with its objective, its way of fitting images, and its metrics.
 
     A family's own class adds what is particular to it, for instance which official checkpoints it reads.
+
+    Args:
+        name: The model's name in conf/model.
+        network: What estimates the flow.
+        objective: What training minimises.
+        fitting: How images of any size are brought to one that the network takes.
+        optimisation: How training moves the weights; a model that only estimates needs none.
+        settings: What its checkpoints remember: the plain config of the model, as "model", and of the data that it is
+            trained on. `flowbench.engine.models.build_model` gives it.
+
+    Raises FlowBenchError where the fitting gives sizes that the network does not take.
     """
+
+    network: FlowNetwork
 
     def __init__(
         self,
         *,
         name: str,
-        network: nn.Module,
+        network: FlowNetwork,
         objective: Objective,
         fitting: Fitting,
+        optimisation: Optimisation | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if fitting.multiple < 1 or fitting.multiple % network.stride:
@@ -79,14 +116,12 @@ class FlowModel(pl.LightningModule):
         # What a protocol that says nothing leaves in force.
         self._own_fitting, self._own_updates = fitting, self.iterations
         self.metrics = FlowMetrics()
-        # Training sets this; a model that only estimates has none.
-        self.optimisation: Optimisation | None = None
-        # What a checkpoint remembers: the plain config of the model and of the data that it was trained on.
-        self.settings: dict[str, Any] = {}
+        self.optimisation = optimisation
+        self.settings = dict(settings or {})
         # The figures of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
         # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
-        self.cascade: Cascade | str | None = None
+        self.cascade: Cascade | Literal["auto"] | None = None
         # Whether a test starts each pair of a sequence from the one before.
         self.warm_start = False
         self._tested: WarmStart | None = None
@@ -106,31 +141,37 @@ class FlowModel(pl.LightningModule):
         """The network's state dict from the one that the family's authors publish."""
         raise FlowBenchError("This family has no official checkpoints: give one that FlowBench wrote.")
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
-        """What to change in this model's config so that the published state dict fits; FlowBenchError where nothing can."""
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
+        """What to change in a model's plain config so that the published state dict fits.
+
+        Raises FlowBenchError where no change can make it fit.
+        """
         return {}
 
-    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What to change in this model's config so that the weights of another of our models fit, whose own config is
-        `remembered`; None where they are not for this model."""
+    @classmethod
+    def changes_for_weights_of(cls, config: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What to change in a model's plain config so that the weights of another of our models fit.
+
+        Args:
+            config: Of the model that is to be made.
+            remembered: Of the model whose weights they are.
+
+        Returns None where the weights are not for this model.
+        """
         return None
 
     @property
     def iterations(self) -> int | None:
         """How many updates an estimate takes; None for a network that does not iterate."""
-        return getattr(self.network, "eval_iterations", None)
+        return self.network.eval_iterations
 
-    def set_iterations(self, iterations: int) -> None:
-        """Sets how many updates an estimate takes."""
-        if self.iterations is None:
+    def set_iterations(self, iterations: int | None) -> None:
+        """Sets how many updates an estimate takes; None for as many as the network was made with."""
+        iterations = self._own_updates if iterations is None else iterations
+        if iterations is None or not isinstance(self.network, IterativeNetwork):
             raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
-        if iterations < 1:
-            raise FlowBenchError(f"iterations={iterations}: at least 1 is needed.")
-        self.network.eval_iterations = iterations
-
-    def set_threshold(self, threshold: float | None) -> None:
-        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
-        raise FlowBenchError(f"{self.name} has no delta rule: leave threshold out, or choose a model=deltadeq_...")
+        self.network.eval_iterations = whole_number("iterations", iterations)
 
     def follow(self, protocol: Protocol) -> None:
         """Estimates from now on as a data set's protocol has it, whatever was followed before."""
@@ -138,7 +179,7 @@ class FlowModel(pl.LightningModule):
         if protocol.padding is not None and isinstance(self.fitting, Padding):
             self.fitting = replace(self.fitting, mode=protocol.padding)
         if self.updates_are_fixed:
-            self.set_iterations(protocol.updates or self._own_updates)
+            self.set_iterations(protocol.updates)
 
     def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
         """Flow between images of any size, in eval mode, without gradients.
@@ -175,14 +216,20 @@ class FlowModel(pl.LightningModule):
         finally:
             self.train(was_training)
 
+    def warm_started(self) -> WarmStart:
+        """Estimates of a video's pairs, each from the one before. Raises FlowBenchError for a network that cannot."""
+        if not self.network.warm_startable:
+            raise FlowBenchError(f"{self.name} cannot start from the previous pair: leave warm_start out.")
+        return WarmStart(self.estimate)
+
     def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
         height, width = image1.shape[-2:]
         output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
 
-    def _cascade_for(self, size: tuple[int, int]) -> Cascade | None:
-        if self.cascade != "auto":
+    def _cascade_for(self, size: Sequence[int]) -> Cascade | None:
+        if self.cascade is None or isinstance(self.cascade, Cascade):
             return self.cascade
         if TRAINING_SIZE not in self.settings:
             raise FlowBenchError(
@@ -191,12 +238,13 @@ class FlowModel(pl.LightningModule):
             )
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
-    def fitted(self, image1: Tensor, image2: Tensor) -> list[Tensor]:
+    def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
 
         In this order, because a mean over the pictures is another one once they are resized.
         """
-        return [self.fitting.fit(image) for image in self.network.normalise(image1, image2)]
+        image1, image2 = self.network.normalise(image1, image2)
+        return self.fitting.fit(image1), self.fitting.fit(image2)
 
     def _as_batch(self, image: Picture) -> Tensor:
         parameter = next(self.parameters())
@@ -212,10 +260,14 @@ class FlowModel(pl.LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        # Lightning does not call `train` itself: it trains in the mode that it finds, which was set before `optimisation`.
+        # Lightning does not call `train` itself: it trains in the mode that it finds, and a new module's is set without it.
         self.train()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        if self.optimisation is None:
+            raise FlowBenchError(
+                f"{self.name} was made without an optimisation, which training needs: give FlowModel its `optimisation`."
+            )
         try:
             optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
             scheduler = self.optimisation.lr_scheduler(optimizer)
@@ -244,20 +296,21 @@ class FlowModel(pl.LightningModule):
             self.log("train/epe", total / count, prog_bar=True, batch_size=len(batch))
         return loss
 
-    def log(self, name: str, value: Any, **options: Any) -> None:
-        """As Lightning's, but what training logs of a step is the mean over all processes."""
-        if name.startswith("train/"):
+    def log(self, name: str, value: Metric | Number, *args: Any, **options: Any) -> None:
+        """As Lightning's, but a number that training logs of a step is the mean over all processes."""
+        if name.startswith("train/") and not isinstance(value, Metric):
             total, count = self._over_processes(value, 1)
             value = total / count
-        super().log(name, value, **options)
+        super().log(name, value, *args, **options)
 
-    def _over_processes(self, total: Any, count: int) -> tuple[Any, Any]:
+    def _over_processes(self, total: Number, count: Number) -> tuple[Number, Number]:
         """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
         alone = not (dist.is_available() and dist.is_initialized())
-        if alone or (self.global_step + 1) % self.trainer.log_every_n_steps:
+        if alone or not is_logged(self.trainer):
             return total, count
         own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
-        return tuple(self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum"))
+        total, count = self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum")
+        return total, count
 
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
         """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
@@ -275,7 +328,7 @@ class FlowModel(pl.LightningModule):
             )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if is_logged(self.trainer):
             gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
@@ -290,14 +343,12 @@ class FlowModel(pl.LightningModule):
         self.log_dict(figures, sync_dist=True)
 
     def on_test_start(self) -> None:
-        if not isinstance(self.warm_start, bool):
-            raise FlowBenchError(f"warm_start={self.warm_start}: choose true or false.")
         if self.warm_start and self.trainer.world_size > 1:
             raise FlowBenchError(
                 f"warm_start=true starts each pair from the one before, but {self.trainer.world_size} processes share the "
                 "pairs out: use trainer=default trainer.devices=1, or leave warm_start out."
             )
-        self._tested = WarmStart(self) if self.warm_start else None
+        self._tested = self.warm_started() if self.warm_start else None
 
     def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
         output = self._estimate_tested(batch)
@@ -320,6 +371,12 @@ class FlowModel(pl.LightningModule):
         self.metrics.reset()
         if self._tested is not None and not self._tested.warm_pairs:
             rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
+
+
+def is_logged(trainer: pl.Trainer) -> bool:
+    """Whether the step that is being trained is one of those that are logged."""
+    every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # one of its parts sets it
+    return (trainer.global_step + 1) % every == 0
 
 
 def _difference(image1: Tensor, image2: Tensor) -> str:

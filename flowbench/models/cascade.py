@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -55,18 +55,14 @@ class Cascade:
             The finest estimate's output with the whole flow (B, 2, H, W), in pixels; `stats` are the finest estimate's.
         """
         height, width = image1.shape[-2:]
-        flow: Tensor | None = None
-        for factor in self.factors:
-            size = max(1, round(height / factor)), max(1, round(width / factor))
-            small1, small2 = _shrunk(image1, size), _shrunk(image2, size)
-            if flow is None:
-                output = estimate(small1, small2)
-                flow = output.flow
-            else:
-                flow = resized_flow(flow, *size)
-                output = estimate(small1, _fetched(small2, flow))
-                # What is left was seen in the warped image: where it leads, the flow so far goes on.
-                flow = output.flow + _fetched(flow, output.flow)
+        sizes = [(max(1, round(height / factor)), max(1, round(width / factor))) for factor in self.factors]
+        output = estimate(_shrunk(image1, sizes[0]), _shrunk(image2, sizes[0]))
+        flow = output.flow
+        for size in sizes[1:]:
+            flow = resized_flow(flow, *size)
+            output = estimate(_shrunk(image1, size), _fetched(_shrunk(image2, size), flow))
+            # What is left was seen in the warped image: where it leads, the flow so far goes on.
+            flow = output.flow + _fetched(flow, output.flow)
         output.flow = resized_flow(flow, height, width)
         output.reuse = None
         return output
@@ -84,15 +80,17 @@ def _fetched(image: Tensor, flow: Tensor) -> Tensor:
     return sample_bilinear(image, torch.minimum(coords.clamp_min(0), last).to(image.dtype))
 
 
-def chosen_cascade(cascade: Any, *, warm_start: bool = False) -> Cascade | str | None:
+def chosen_cascade(cascade: Any, *, warm_start: bool = False) -> Cascade | Literal["auto"] | None:
     """A Cascade from a setting: a list of factors, "auto", or None for none.
 
     Raises FlowBenchError for anything else, and for one beside a warm start, which it has no use for.
     """
     if cascade is not None and warm_start:
         raise FlowBenchError("A cascade starts each pair anew, but warm_start=true: leave one of them out.")
-    if cascade is None or cascade == "auto":
-        return cascade
+    if cascade is None:
+        return None
+    if cascade == "auto":
+        return "auto"
     if isinstance(cascade, Sequence) and not isinstance(cascade, str):
         return Cascade(tuple(cascade))
     raise FlowBenchError(f"cascade={cascade}: give a list of factors such as [4,2,1], auto, or null.")

@@ -1,25 +1,34 @@
-"""DeltaDEQ, which takes the checkpoints of DEQ-Flow as they are."""
+"""The model class of DeltaDEQ, which takes the checkpoints of DEQ-Flow as they are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from flowbench.errors import FlowBenchError
-from flowbench.models.deqflow import DEQFlowModel
+from flowbench.models.deqflow import DEQFlowModel, DEQFlowParts
+from flowbench.networks.deltadeq import DeltaDEQ
 
 
 class DeltaDEQModel(DEQFlowModel):
-    def __init__(self, **parts: Any) -> None:
-        super().__init__(**parts)
-        self._rule = self.network.delta
+    """A DeltaDEQ whose threshold can be set."""
+
+    network: DeltaDEQ
+
+    def __init__(self, *, network: DeltaDEQ, **parts: Unpack[DEQFlowParts]) -> None:
+        super().__init__(network=network, **parts)
+        self._rule = network.delta
 
     def set_threshold(self, threshold: float | None) -> None:
-        if threshold is not None and self._rule is None:
+        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
+        if threshold is None:
+            self.network.delta = None
+            return
+        if self._rule is None:
             raise FlowBenchError(
                 f"model.network.delta=null switches the rule off: leave out the threshold of {threshold}."
             )
-        self.network.delta = None if threshold is None else replace(self._rule, threshold=threshold)
+        self.network.delta = replace(self._rule, threshold=threshold)
 
     def estimate_settings(self) -> dict[str, Any]:
         network = self.network

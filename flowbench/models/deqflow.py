@@ -1,10 +1,10 @@
-"""DEQ-Flow in all its sizes, with and without GMA."""
+"""The model class of DEQ-Flow in all its sizes, with and without GMA."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -14,19 +14,31 @@ from flowbench.checkpoints.settings import remembered_number
 from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
-from flowbench.models.base import FlowModel
+from flowbench.models.base import FlowModel, ModelParts
 from flowbench.models.images import Picture
-from flowbench.networks.deqflow import size_of
+from flowbench.networks.deqflow import DEQFlow, size_of
 from flowbench.structures import FlowBatch, FlowOutput
 
 
+class DEQFlowParts(ModelParts, total=False):
+    spectral_radius: int
+
+
 class DEQFlowModel(FlowModel):
-    """Logs what the solver did; spectral_radius: steps of its estimate on every first batch of a validation, 0 for none."""
+    """A DEQ-Flow, which logs what its solver did.
+
+    Args:
+        network: The DEQ-Flow.
+        spectral_radius: Steps of its estimate on every first batch of a validation, 0 for none.
+        **parts: FlowModel's other arguments.
+    """
 
     validation_figures = ("val/spectral_radius",)
 
-    def __init__(self, *, spectral_radius: int = 0, **parts: Any) -> None:
-        super().__init__(**parts)
+    network: DEQFlow
+
+    def __init__(self, *, network: DEQFlow, spectral_radius: int = 0, **parts: Unpack[ModelParts]) -> None:
+        super().__init__(network=network, **parts)
         if spectral_radius < 0:
             raise ValueError(f"spectral_radius={spectral_radius}: give a number of steps, or 0 for none.")
         self.spectral_radius = spectral_radius
@@ -36,23 +48,25 @@ class DEQFlowModel(FlowModel):
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_deqflow(state)
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
         variant = deqflow_variant(state)
         if variant is None:
             return {}
-        if variant.hidden != self.network.update_block.gru.hidden:
+        if size_of(variant.hidden) != config["network"]["size"]:
             held = f"deqflow_{size_of(variant.hidden)}" if size_of(variant.hidden) else "a DEQ-Flow of no known size"
             raise FlowBenchError(
-                f"The checkpoint holds the model '{held}', but model={self.name} was asked for: choose the model that it "
-                "was trained as."
+                f"The checkpoint holds the model '{held}', but model={config['name']} was asked for: choose the model that "
+                "it was trained as."
             )
         return {"network": {"weight_norm": variant.weight_norm, "gma": variant.gma, "head": variant.head}}
 
-    def changes_for_weights_of(self, remembered: Mapping[str, Any]) -> dict[str, Any] | None:
+    @classmethod
+    def changes_for_weights_of(cls, config: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any] | None:
         """DEQ-Flow and DeltaDEQ of one size have the same parameters."""
         family = str(remembered.get("name")).partition("_")[0]
         network = remembered["network"]
-        if family not in ("deqflow", "deltadeq") or network.get("size") != self.settings["model"]["network"]["size"]:
+        if family not in ("deqflow", "deltadeq") or network.get("size") != config["network"]["size"]:
             return None
         return {"network": {name: remembered_number(network, name) for name in ("weight_norm", "gma", "head")}}
 
@@ -62,17 +76,17 @@ class DEQFlowModel(FlowModel):
     @torch.no_grad()
     def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
         """The flow that `estimate` would give if the solver ended after step 1, 2, ..., up to the last one that it takes."""
-        image1, image2 = self._as_batch(image1), self._as_batch(image2)
+        images = self._as_batch(image1), self._as_batch(image2)
         was_training = self.training
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(*self.fitted(image1, image2), normalised=True)
-                solution = self.network.deq.solve(refine, start, range(1, self.iterations + 1))
+                refine, start = self.network.problem(*self.fitted(*images), normalised=True)
+                solution = self.network.deq.solve(refine, start, range(1, self.network.eval_iterations + 1))
         finally:
             self.train(was_training)
         for state in solution.states[: solution.stats.steps.max()]:
-            yield self.fitting.restore(self.network.decode(state, refine.grid), *image1.shape[-2:])
+            yield self.fitting.restore(self.network.decode(state, refine.grid), *images[0].shape[-2:])
 
     @torch.no_grad()
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:

@@ -1,7 +1,8 @@
-"""FastFlowNet."""
+"""The model class of FastFlowNet."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +18,7 @@ class FastFlowNetModel(FlowModel):
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_fastflownet(state)
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
         """The published weights correlate features of any length."""
         return {"network": {"unit_features": False}} if is_fastflownet(state) else {}

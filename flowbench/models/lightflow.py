@@ -1,7 +1,8 @@
-"""LightFlow in all its widths."""
+"""The model class of LightFlow in all its widths."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -19,10 +20,11 @@ class LightFlowModel(FlowModel):
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_lightflow(state)
 
-    def official_changes(self, state: dict[str, Tensor]) -> dict[str, Any]:
+    @classmethod
+    def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
         """The public code activates its predictions, for batches of 128; how wide the network is, the shapes tell."""
         width = lightflow_width(state)
         if width is None:
             return {}
         network = {"width": width, "predictor_activation": True, "batch_norm_momentum": 0.1}
-        return {"name": NAMES.get(width, self.name), "network": network}
+        return {"name": NAMES.get(width, config["name"]), "network": network}

@@ -1,4 +1,4 @@
-"""RAFT, RAFT small and RAFT-H."""
+"""The model class of RAFT, RAFT small and RAFT-H."""
 
 from __future__ import annotations
 

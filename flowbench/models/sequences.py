@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowOutput
 
-if TYPE_CHECKING:
-    from flowbench.models.base import FlowModel
+Images = Tensor | np.ndarray
+
+
+class Estimate(Protocol):
+    """`FlowModel.estimate`, of a network that is warm_startable."""
+
+    def __call__(self, image1: Images, image2: Images, reuse: Any = None) -> FlowOutput: ...
 
 
 def sequence_of(key: str) -> str:
@@ -28,22 +32,23 @@ class WarmStart:
     how many did not start cold.
     """
 
-    def __init__(self, model: FlowModel) -> None:
-        self._model = model
+    def __init__(self, estimate: Estimate) -> None:
+        self._estimate = estimate
         self._sequence = ""
-        self._last_picture: Tensor | np.ndarray | None = None
+        self._last_picture: Images | None = None
         self._reuse: Any = None
         self.warm_pairs = 0
 
-    def estimate(self, image1: Tensor | np.ndarray, image2: Tensor | np.ndarray, key: str = "") -> FlowOutput:
-        """`FlowModel.estimate` of one pair; stats["warm"] (B,) tells whether it started from the pair before.
+    def estimate(self, image1: Images, image2: Images, key: str = "") -> FlowOutput:
+        """The estimate of one pair; stats["warm"] (B,) tells whether it started from the pair before.
 
-        Raises FlowBenchError for a model that cannot.
+        Args:
+            image1: As `FlowModel.estimate` takes it.
+            image2: As image1; it may be the next pair's image1.
+            key: The pair's name, which tells its sequence.
         """
         reuse = self._reuse if self._continues(image1, sequence_of(key)) else None
-        output = self._model.estimate(image1, image2, reuse)
-        if output.reuse is None:
-            raise FlowBenchError(f"{self._model.name} cannot start from the previous pair: leave warm_start out.")
+        output = self._estimate(image1, image2, reuse)
         output.stats["warm"] = torch.full((output.flow.shape[0],), int(reuse is not None), device=output.flow.device)
         self.warm_pairs += reuse is not None
         self._sequence, self._last_picture = sequence_of(key), image2
@@ -51,8 +56,11 @@ class WarmStart:
         self._reuse = output.reuse if bool(torch.isfinite(output.flow).all()) else None
         return output
 
-    def _continues(self, picture: Tensor | np.ndarray, sequence: str) -> bool:
-        last = self._last_picture
-        if last is None or sequence != self._sequence or picture.shape != last.shape:
-            return False
-        return bool((picture == last).all())
+    def _continues(self, picture: Images, sequence: str) -> bool:
+        return sequence == self._sequence and _same(picture, self._last_picture)
+
+
+def _same(image: Images, other: Images | None) -> bool:
+    if isinstance(image, Tensor):
+        return isinstance(other, Tensor) and torch.equal(image, other)
+    return isinstance(other, np.ndarray) and np.array_equal(image, other)

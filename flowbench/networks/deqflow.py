@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from flowbench.deq import DEQ, Solution, State, spectral_radius
 from flowbench.deq.normalisation import normalise_weights, weights_computed_once
 from flowbench.networks.attention import Aggregator, Attention
+from flowbench.networks.base import IterativeNetwork, one_of, whole_number
 from flowbench.networks.encoders import Encoder
 from flowbench.networks.refinement import Refinement, RefinementNetwork
 from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock, UpdateStep
@@ -30,7 +31,7 @@ class Equilibrium:
     flow: Tensor
 
 
-class DEQFlow(RefinementNetwork):
+class DEQFlow(RefinementNetwork, IterativeNetwork):
     """image1, image2 (B, 3, H, W) in [0, 1] -> FlowOutput.
 
     H and W are multiples of 8 and at least 64. The state is (hidden, coords), coords in absolute pixels at 1/8 resolution,
@@ -38,7 +39,19 @@ class DEQFlow(RefinementNetwork):
     flow of each supervised state; in eval mode the flow is that of the state that the solver found. `reuse` is the
     Equilibrium of a pair; the next pair starts from its flow, carried forward, and with warm="state" from its hidden state,
     too. stats: those of flowbench.deq.SolverStats.
+
+    Args:
+        deq: The solver, its gradient, and which states are supervised.
+        attention: Global motion aggregation's, from the context; None without it.
+        through_coords: Whether gradient flows through the lookup, too.
+        warm: What the next pair of a video starts from: "state" is hidden state and flow, "flow" the flow alone.
+        fnet, cnet, update_block, mask, levels, radius, correlation: As for RAFT; `cnet` gives the context alone,
+            (B, hidden, H/8, W/8).
+
+    Raises FlowBenchError for an unknown `warm` or correlation.
     """
+
+    warm_startable = True
 
     def __init__(
         self,
@@ -47,11 +60,25 @@ class DEQFlow(RefinementNetwork):
         attention: Attention | None,
         through_coords: bool,
         warm: Warm,
-        **parts: Any,
+        fnet: Encoder,
+        cnet: Encoder,
+        update_block: UpdateBlock,
+        mask: MaskHead,
+        levels: int,
+        radius: int,
+        correlation: CorrelationKind,
     ) -> None:
-        super().__init__(**parts)
-        if warm not in get_args(Warm):
-            raise ValueError(f"warm={warm!r}: choose one of {', '.join(get_args(Warm))}.")
+        one_of("warm", warm, get_args(Warm))
+        one_of("correlation", correlation, get_args(CorrelationKind))
+        super().__init__(
+            fnet=fnet,
+            cnet=cnet,
+            update_block=update_block,
+            mask=mask,
+            levels=levels,
+            radius=radius,
+            correlation=correlation,
+        )
         self.deq = deq
         self.attention = attention
         self.through_coords = through_coords
@@ -64,7 +91,7 @@ class DEQFlow(RefinementNetwork):
 
     @iterations.setter
     def iterations(self, steps: int) -> None:
-        self.deq = replace(self.deq, solver=self.deq.solver.with_steps(steps))
+        self.deq = replace(self.deq, solver=self.deq.solver.with_steps(whole_number("iterations", steps)))
 
     @property
     def eval_iterations(self) -> int:
@@ -73,7 +100,7 @@ class DEQFlow(RefinementNetwork):
 
     @eval_iterations.setter
     def eval_iterations(self, steps: int) -> None:
-        self.deq = replace(self.deq, eval_steps=steps)
+        self.deq = replace(self.deq, eval_steps=whole_number("eval_iterations", steps))
 
     def forward(
         self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
@@ -161,15 +188,24 @@ def deqflow(
     recompute_encoders: bool = False,
     assemble: Callable[..., DEQFlow] = DEQFlow,
 ) -> DEQFlow:
-    """size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
+    """DEQ-Flow of one of the published sizes.
 
-    gma: global motion aggregation. weight_norm: on every convolution of the update block. head: width of the flow head; None
-    for twice the motion features (v1 of the published code: at most 256). dropout: variational, in the motion encoder.
-    through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from. recompute_encoders:
-    less memory in training, for one more forward pass of the encoders. assemble: what makes the network of its parts.
+    Args:
+        size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
+        deq: The solver, its gradient, and which states are supervised.
+        gma: Whether there is global motion aggregation.
+        weight_norm: Whether every convolution of the update block is weight-normalised.
+        head: Channels of the flow head; None for twice the motion features (v1 of the published code: at most 256).
+        dropout: Share of channels that the motion encoder drops in training, the same ones at every step.
+        through_coords: Whether gradient flows through the lookup, too.
+        warm: What the next pair of a video starts from: "state" is hidden state and flow, "flow" the flow alone.
+        correlation: "all_pairs" or "on_demand", see `flowbench.ops.correlation`.
+        recompute_encoders: Less memory in training, for one more forward pass of the encoders.
+        assemble: What makes the network of its parts.
+
+    Raises FlowBenchError for an unknown size, `warm` or correlation.
     """
-    if size not in _SIZES:
-        raise ValueError(f"size={size!r}: choose one of {', '.join(_SIZES)}.")
+    one_of("size", size, _SIZES)
     hidden, corr, flow, motion = _SIZES[size]
     levels, radius = 4, 4
     update_block = UpdateBlock(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from flowbench.networks.base import one_of
 from flowbench.ops.normalisation import instance_norm
 
 Norm = Literal["instance", "batch", "none"]
@@ -22,7 +23,9 @@ class InstanceNorm(nn.Module):
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
-    return {"instance": InstanceNorm, "batch": lambda: nn.BatchNorm2d(channels), "none": nn.Identity}[kind]()
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return InstanceNorm() if kind == "instance" else nn.Identity()
 
 
 class ResidualBlock(nn.Module):
@@ -69,10 +72,22 @@ def _skip(inputs: int, outputs: int, *, norm: Norm, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride), _norm(norm, outputs))
 
 
+def _stage(
+    block: type[ResidualBlock] | type[BottleneckBlock], inputs: int, outputs: int, *, norm: Norm, stride: int
+) -> nn.Sequential:
+    return nn.Sequential(block(inputs, outputs, norm=norm, stride=stride), block(outputs, outputs, norm=norm, stride=1))
+
+
 class Encoder(nn.Module):
     """Stem, three stages of two blocks, and a 1x1 convolution: (B, 3, H, W) -> (B, outputs, H/8, W/8).
 
-    recompute: training keeps only what enters each block and computes the block again for the gradient.
+    Args:
+        outputs: Channels of the result.
+        norm: "instance", "batch" or "none", after every 3x3 convolution and those of a bottleneck.
+        block: What the stages are made of.
+        stem: Channels of the first convolution, at 1/2 resolution.
+        stages: Channels at 1/2, 1/4 and 1/8 resolution.
+        recompute: Whether training keeps only what enters each block, and computes the block again for the gradient.
     """
 
     def __init__(
@@ -86,16 +101,13 @@ class Encoder(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        one_of("norm", norm, get_args(Norm))
         self.recompute = recompute
         self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3)
         self.norm1 = _norm(norm, stem)
-        widths = (stem, *stages)
-        for number, stride in enumerate((1, 2, 2), start=1):
-            inputs, width = widths[number - 1], widths[number]
-            stage = nn.Sequential(
-                block(inputs, width, norm=norm, stride=stride), block(width, width, norm=norm, stride=1)
-            )
-            self.add_module(f"layer{number}", stage)
+        self.layer1 = _stage(block, stem, stages[0], norm=norm, stride=1)
+        self.layer2 = _stage(block, stages[0], stages[1], norm=norm, stride=2)
+        self.layer3 = _stage(block, stages[1], stages[2], norm=norm, stride=2)
         self.conv2 = nn.Conv2d(stages[-1], outputs, 1)
         self._initialise()
 
@@ -120,7 +132,7 @@ class Encoder(nn.Module):
         return checkpoint(part, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 
 
-def _first_and_second_time(norms: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+def _first_and_second_time(norms: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     return nullcontext(), _batches_uncounted(norms)
 
 
@@ -136,4 +148,4 @@ def _batches_uncounted(norms: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(counting, momenta, strict=True):
             norm.momentum = momentum
-            norm.num_batches_tracked -= 1
+            norm.get_buffer("num_batches_tracked").sub_(1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flowbench.networks.base import FlowNetwork
 from flowbench.ops.local_correlation import local_correlation
 from flowbench.ops.precision import at_least_float32, full_precision
 from flowbench.ops.sampling import warp
@@ -26,13 +27,18 @@ DISPLACEMENTS = tuple((dy, dx) for dy in range(-4, 5) for dx in _COLUMNS[abs(dy)
 _SMALL = 1e-12  # keeps the length of a vector of zeros
 
 
-class FastFlowNet(nn.Module):
+class FastFlowNet(FlowNetwork):
     """image1, image2 (B, 3, H, W) RGB in [0, 1] -> FlowOutput.
 
     H and W are multiples of 64. Flow is estimated from 1/64 to 1/4 resolution, each level warping the second picture's
     features by the flow of the level above. In train mode `predictions` holds the flow of levels 2 to 6 (1/4 to 1/64
-    resolution), in units of flow_unit pixels of the whole picture. unit_features: whether correlated features have length
-    one at each pixel, which the published weights were not trained with.
+    resolution), in units of flow_unit pixels of the whole image.
+
+    Args:
+        groups: Groups of the decoders' middle convolutions, whose channels are shuffled after each.
+        flow_unit: How many pixels of the whole image a predicted 1 stands for.
+        unit_features: Whether correlated features have length one at each pixel, which the published weights were not
+            trained with.
     """
 
     stride = 64
@@ -58,7 +64,7 @@ class FastFlowNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures without the mean of each channel over both."""
@@ -70,7 +76,7 @@ class FastFlowNet(nn.Module):
             image1, image2 = self.normalise(image1, image2)
         features = self._features(image1, image2)
         flow = image1.new_zeros(image1.shape[0], 2, image1.shape[2] // 64, image1.shape[3] // 64)
-        predictions = []
+        predictions: list[Tensor] = []
         for level in (6, 5, 4, 3, 2):
             first, second = features[level].tensor_split(2)
             if level < 6:
@@ -94,9 +100,9 @@ class FastFlowNet(nn.Module):
 
     def _decode(self, level: int, first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
         reduced = self.reduce[str(level)](first)
-        inputs = self.correlation(first, second), reduced, flow
+        parts = self.correlation(first, second), reduced, flow
         # All of one layout, or the concatenation would be copied once more.
-        inputs = [part.contiguous(memory_format=torch.channels_last) for part in inputs]
+        inputs = [part.contiguous(memory_format=torch.channels_last) for part in parts]
         return self.decoders[str(level)](torch.cat(inputs, dim=1))
 
     def correlation(self, features1: Tensor, features2: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowbench.errors import FlowBenchError
+from flowbench.networks.base import FlowNetwork
 from flowbench.ops.precision import full_precision
 from flowbench.structures import FlowOutput
 
@@ -19,21 +20,26 @@ ENCODER = ((32,), (64,), (128,), (256, 256), (512, 512), (1024, 1024))
 DECODER = (256, 128, 64, 32, 16)
 
 
-class LightFlow(nn.Module):
+class LightFlow(FlowNetwork):
     """image1, image2 (B, 3, H, W) RGB in [0, 1] -> FlowOutput.
 
     H and W are multiples of 64. Depthwise separable convolutions down to 1/64 resolution and, with skips, up to 1/4; each of
     the five decoded resolutions predicts the flow, and the five are averaged. In train mode `predictions` holds this average
-    alone, at 1/4 resolution, in units of flow_unit pixels of the whole picture.
+    alone, at 1/4 resolution, in units of flow_unit pixels of the whole image. Batch norm needs two values per channel: in
+    train mode a single pair must have more than 64 x 64 pixels.
 
-    width: factor of the channels; the paper has 1.0, 0.75 and 0.5. predictor_activation: whether the predictions, too, go
-    through batch norm and leaky ReLU, as in the public code (McDo/LightFlowPytorch), which shrinks negative flow tenfold.
-    With it there are 2,540,390, 1,442,690 and 653,406 parameters, as published; without it 20 fewer. batch_norm_momentum: the
-    share of the newest batch in the statistics that estimates are made with. Batch norm needs two values a channel: in train
-    mode a single pair must have more than 64 x 64 pixels.
+    Args:
+        width: Factor of the channels; the paper has 1.0, 0.75 and 0.5.
+        predictor_activation: Whether the predictions, too, go through batch norm and leaky ReLU, as in the public code
+            (McDo/LightFlowPytorch), which shrinks negative flow tenfold. With it there are 2,540,390, 1,442,690 and 653,406
+            parameters, as published; without it 20 fewer.
+        flow_unit: How many pixels of the whole image a predicted 1 stands for.
+        batch_norm_momentum: Share of the newest batch in the statistics that estimates are made with.
     """
 
     stride = 64
+
+    mean: Tensor
 
     def __init__(
         self,
@@ -84,7 +90,7 @@ class LightFlow(nn.Module):
 
     def _check_batch(self, image: Tensor) -> None:
         batch, _, height, width = image.shape
-        if batch * height * width <= self.stride**2 and self.decoder[0][1].training:
+        if batch * height * width <= self.stride**2 and self.get_submodule("decoder.0.1").training:
             raise FlowBenchError(
                 f"Training on {batch} pair of {height}x{width} pixels leaves batch norm one value a channel: raise "
                 "schedule.batch_size or schedule.crop, or set schedule.optimisation.freeze_batch_norm=true."

@@ -6,11 +6,13 @@ A network is built from its parts; the builders `raft`, `raft_small` and `raft_h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from flowbench.networks.base import IterativeNetwork, one_of
 from flowbench.networks.encoders import BottleneckBlock, Encoder
 from flowbench.networks.refinement import Refinement, RefinementNetwork
 from flowbench.networks.update import (
@@ -27,16 +29,54 @@ from flowbench.ops.sampling import project_forward
 from flowbench.structures import FlowOutput
 
 
-class RAFT(RefinementNetwork):
+class RAFT(RefinementNetwork, IterativeNetwork):
     """image1, image2 (B, 3, H, W) in [0, 1] -> FlowOutput.
 
     H and W are multiples of 8 and at least 64. In train mode `predictions` holds the flow after each of `iterations`
     updates, full resolution; in eval mode only the flow after `eval_iterations` is brought to full resolution. `reuse` is
     the flow at 1/8 resolution; given to the next pair of a video, it is carried forward as that pair's first guess.
+
+    Args:
+        fnet: The features of an image, of which the correlation is made: (B, C, H/8, W/8).
+        cnet: The first hidden state and the context, (B, hidden + context, H/8, W/8).
+        update_block: The recurrent update.
+        mask: The weights of the convex upsampling from the hidden state; None for bilinear upsampling.
+        hidden: Channels of the hidden state.
+        levels: Resolutions of the correlation pyramid.
+        radius: Reach of a lookup's window on each level, pixels of that level; a window has (2 * radius + 1)^2 values.
+        correlation: "all_pairs" or "on_demand", see `flowbench.ops.correlation`.
+        iterations: Updates in train mode.
+        eval_iterations: Updates in eval mode.
+
+    Raises FlowBenchError for numbers of updates below one and for an unknown correlation.
     """
 
-    def __init__(self, *, hidden: int, iterations: int, eval_iterations: int, **parts: Any) -> None:
-        super().__init__(**parts)
+    warm_startable = True
+
+    def __init__(
+        self,
+        *,
+        fnet: Encoder,
+        cnet: Encoder,
+        update_block: UpdateBlock,
+        mask: MaskHead | None,
+        hidden: int,
+        levels: int,
+        radius: int,
+        correlation: CorrelationKind,
+        iterations: int,
+        eval_iterations: int,
+    ) -> None:
+        one_of("correlation", correlation, get_args(CorrelationKind))
+        super().__init__(
+            fnet=fnet,
+            cnet=cnet,
+            update_block=update_block,
+            mask=mask,
+            levels=levels,
+            radius=radius,
+            correlation=correlation,
+        )
         self.hidden = hidden
         self.iterations = iterations
         self.eval_iterations = eval_iterations
@@ -112,10 +152,10 @@ def raft_small(
 ) -> RAFT:
     """RAFT small, 0.99 M parameters."""
     levels, radius, hidden, context = 4, 3, 96, 64
-    narrow = {"block": BottleneckBlock, "stem": 32, "stages": (32, 64, 96), "recompute": recompute_encoders}
+    encoder = partial(Encoder, block=BottleneckBlock, stem=32, stages=(32, 64, 96), recompute=recompute_encoders)
     return RAFT(
-        fnet=Encoder(outputs=128, norm="instance", **narrow),
-        cnet=Encoder(outputs=hidden + context, norm="none", **narrow),
+        fnet=encoder(outputs=128, norm="instance"),
+        cnet=encoder(outputs=hidden + context, norm="none"),
         update_block=UpdateBlock(
             encoder=SmallMotionEncoder(windows=levels * (2 * radius + 1) ** 2),
             gru=ConvGRU(hidden=hidden, inputs=context + 82),

@@ -49,7 +49,10 @@ def build_correlation(
     features1: Tensor, features2: Tensor, *, levels: int = 4, radius: int = 4, kind: CorrelationKind = "all_pairs"
 ) -> Correlation:
     """Correlation between two feature maps (B, C, H, W), computed in at least float32."""
-    kinds = {"all_pairs": AllPairsCorrelation, "on_demand": OnDemandCorrelation}
+    kinds: dict[str, type[AllPairsCorrelation | OnDemandCorrelation]] = {
+        "all_pairs": AllPairsCorrelation,
+        "on_demand": OnDemandCorrelation,
+    }
     if kind not in kinds:
         raise FlowBenchError(f"Unknown correlation '{kind}': choose one of {', '.join(kinds)}.")
     smallest = min(features1.shape[-2:]) >> (levels - 1)

@@ -28,7 +28,9 @@ def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         names = [str(row["threshold"]) for row in rows]
         plots = [_line(seconds, errors, names, "time a pair (s), by threshold")]
         worked = [(row[_WORK], error, name) for row, error, name in zip(rows, errors, names) if _WORK in row]
-        return [*plots, _line(*zip(*worked), "multiplications of the update (10^9 a pair), by threshold")]
+        work, worked_errors, worked_names = zip(*worked)
+        told = "multiplications of the update (10^9 a pair), by threshold"
+        return [*plots, _line(work, worked_errors, worked_names, told)]
     limits = [row["limit"] for row in rows]
     return [
         _line(limits, errors, [f"{error:.3f}" for error in errors], "step limit"),

@@ -81,7 +81,7 @@ def _axis(steps: int, width: float, floor: int, x: str) -> list[str]:
     return [*parts, _text((_LEFT + _WIDTH - _RIGHT) / 2, floor + _BOTTOM - 10, x, "middle")]
 
 
-def _hex(shares: Sequence[float]) -> list[str]:
+def _hex(shares: Sequence[float] | np.ndarray) -> list[str]:
     return ["#" + bytes(colour.tolist()).hex() for colour in _viridis(np.asarray(shares, dtype=float)[None])[0]]
 
 

@@ -40,7 +40,7 @@ def panel(
     Raises ValueError when the sizes differ.
     """
     _check_sizes(image1, image2=image2, estimate=estimate, truth=truth, valid=valid)
-    known = None if truth is None else _known(truth, valid)
+    known = _known(estimate if truth is None else truth, valid)
     if max_flow is None:
         max_flow = (0.0 if truth is None else longest_flow(truth, known)) or longest_flow(estimate)
     mean = ((image1.astype(np.uint16) + image2) // 2).astype(np.uint8)

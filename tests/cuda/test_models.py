@@ -80,7 +80,7 @@ def test_a_warm_start_is_the_cpus(name, device):
     model, frames = short_model(name, STEPS), (*PAIR, np.roll(PAIR[1], 3, axis=1))
 
     def flows(model):
-        warm = WarmStart(model)
+        warm = WarmStart(model.estimate)
         outputs = [warm.estimate(*pair, "scene/1") for pair in pairwise(frames)]
         assert [output.stats["warm"].item() for output in outputs] == [0, 1]
         return [output.flow for output in outputs]

@@ -138,7 +138,10 @@ def test_a_crop_that_does_not_fit_shows_before_the_first_step():
         ({"protocol": {"updats": 3}}, r"data\.protocol=.*updats"),
         ({"cache": "folder"}, r"data\.cache=folder: give \{folder: \.\.\., gigabytes"),
         ({"cache": {"folder": "x"}}, r"data\.cache=.* give \{folder"),
-        ({"test": {"odd": {"at_most": 2}}}, r"data\.test\.odd of 'addressed' is .*, without the _target_ of a Dataset"),
+        (
+            {"test": {"odd": {"at_most": 2}}},
+            r"data\.test\.odd of 'addressed' is .*, without the _target_ of a FlowDataset",
+        ),
     ],
 )
 def test_settings_of_another_kind_are_told_in_a_sentence(change, told):

@@ -5,12 +5,13 @@ import resource
 import pytest
 import torch
 from support.runs import NETWORK, SMALL, finished, run, run_here, start
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.sentences import sentence
 from flowbench.engine.train import train
 from flowbench.errors import FlowBenchError
+from flowbench.structures import FlowDataset
 
 SETTINGS = (*NETWORK, *SMALL, "schedule.steps=1")
 
@@ -120,7 +121,7 @@ def test_evaluation(trained, malicious, strange_target, tmp_path, words, told):
     assert "code from a checkpoint was run" not in ended.stdout
 
 
-class Damaged(Dataset):
+class Damaged(FlowDataset):
     def __len__(self):
         return 1
 

@@ -97,7 +97,7 @@ def test_a_change_that_does_not_fit_one_of_the_list_names_it(checkpoint, data, t
     words = (f"+ckpt={checkpoint}", "data=[sintel,kitti]", "+data.test.clean.at_most=1", f"hydra.run.dir={tmp_path}")
     ended = run_here(evaluate, "evaluate", *words)
     assert ended.code == 1
-    assert "data.test.clean of 'kitti' is {'at_most': 1}, without the _target_ of a Dataset" in ended.told
+    assert "data.test.clean of 'kitti' is {'at_most': 1}, without the _target_ of a FlowDataset" in ended.told
 
 
 def test_a_setting_that_the_protocol_overrules_is_refused(checkpoint, data, tmp_path):

@@ -9,6 +9,7 @@ from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.composed_groups import model_config
 from flowbench.engine.models import build_model, load_model, start_from
 from flowbench.errors import FlowBenchError
+from flowbench.networks.base import FlowNetwork
 
 
 def test_a_part_of_another_kind_takes_the_place_of_the_remembered_one(tmp_path):
@@ -70,3 +71,25 @@ def test_training_starts_from_official_weights(tmp_path):
 def test_weights_of_another_network_are_told_as_such(tmp_path):
     with pytest.raises(FlowBenchError, match="is not of this network"):
         start_from(build_model(model_config("fastflownet")), official(tmp_path, "raft_small"))
+
+
+@pytest.mark.parametrize(("name", "weights"), [("lightflow", LIGHTFLOW), ("deltadeq_tiny", OURS)])
+def test_a_network_is_built_once_for_a_checkpoint_of_another_variant(name, weights, tmp_path, monkeypatch):
+    if weights == OURS:
+        path = save_ours(
+            build_model(model_config("deqflow_tiny", ["network.weight_norm=false"])), tmp_path / "ours.ckpt"
+        )
+    else:
+        path = official(tmp_path, weights)
+    built, init = [], FlowNetwork.__init__
+    monkeypatch.setattr(FlowNetwork, "__init__", lambda self: (built.append(type(self)), init(self))[1])
+    model, _ = load_model(path, model_config(name))
+    assert built == [type(model.network)]
+
+
+def test_what_is_no_model_is_refused():
+    config = OmegaConf.create({"_target_": "flowbench.ops.fitting.Padding", "name": "odd"})
+    with pytest.raises(
+        FlowBenchError, match=r"_target_ of the model is 'flowbench\.ops\.fitting\.Padding', which is no"
+    ):
+        build_model(config)

@@ -7,6 +7,7 @@ from torch import nn
 
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
+from flowbench.networks.base import FlowNetwork
 from flowbench.networks.fastflownet import FastFlowNet
 from flowbench.objectives import SequenceLoss
 from flowbench.ops.fitting import Padding, Resizing
@@ -26,7 +27,7 @@ def arrays():
     return np.stack([sample.image1 for sample in samples]), np.stack([sample.image2 for sample in samples])
 
 
-class ConstantFlow(nn.Module):
+class ConstantFlow(FlowNetwork):
     stride = 8
 
     def __init__(self, u: float, v: float) -> None:
@@ -135,7 +136,7 @@ def test_batch_norm_is_frozen_when_asked(frozen):
 def test_iterations_of_an_estimate_can_be_set(model, arrays):
     model.set_iterations(3)
     assert model.estimate(*arrays).stats["steps"].tolist() == [3, 3]
-    with pytest.raises(FlowBenchError, match="iterations=0: at least 1"):
+    with pytest.raises(FlowBenchError, match="iterations=0: a whole number above zero"):
         model.set_iterations(0)
     model.set_iterations(2)
 
@@ -146,6 +147,10 @@ def test_what_a_family_does_not_have_is_an_error():
         model.set_iterations(3)
     with pytest.raises(FlowBenchError, match="no official checkpoints"):
         model.from_official({})
+    with pytest.raises(FlowBenchError, match="constant cannot start from the previous pair: leave warm_start out"):
+        model.warm_started()
+    with pytest.raises(FlowBenchError, match="constant was made without an optimisation, which training needs"):
+        model.configure_optimizers()
 
 
 def test_a_checkpoint_remembers_the_settings(model):

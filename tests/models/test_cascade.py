@@ -10,12 +10,13 @@ from torch import nn
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel
 from flowbench.models.cascade import Cascade, chosen_cascade
+from flowbench.networks.base import FlowNetwork
 from flowbench.objectives import SequenceLoss
 from flowbench.ops.fitting import Resizing
 from flowbench.structures import FlowOutput
 
 
-class ShortSighted(nn.Module):
+class ShortSighted(FlowNetwork):
     """Finds the one horizontal shift that explains image 2 best, among those of at most 12 pixels."""
 
     stride = 8

@@ -1,12 +1,8 @@
 """A warm start goes on within a sequence, and nowhere else."""
 
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
 import torch
 
-from flowbench.errors import FlowBenchError
 from flowbench.models.sequences import WarmStart, sequence_of
 from flowbench.structures import FlowOutput
 
@@ -21,8 +17,6 @@ def frame(name, number):
 class Recorder:
     """Stands for a model: each of its outputs may be the next one's start, and all starts are kept."""
 
-    name = "recorder"
-
     def __init__(self, spoiled=()):
         self.starts = []
         self.spoiled = spoiled
@@ -36,7 +30,7 @@ class Recorder:
 
 def starts(pairs, model=None):
     model = model or Recorder()
-    warm_start = WarmStart(model)
+    warm_start = WarmStart(model.estimate)
     outputs = [
         warm_start.estimate(frame(name, number), frame(name, number + 1), f"two/{name}/{number:04d}")
         for name, number in pairs
@@ -61,7 +55,7 @@ def test_a_gap_in_a_sequence_ends_it():
 
 def test_the_same_pictures_in_another_sequence_start_cold():
     model = Recorder()
-    warm_start = WarmStart(model)
+    warm_start = WarmStart(model.estimate)
     for key in ("one/0", "two/1", "two/2"):
         warm_start.estimate(frame("a", 1), frame("a", 1), key)
     assert model.starts == [None, None, "pair 1"]
@@ -69,7 +63,7 @@ def test_the_same_pictures_in_another_sequence_start_cold():
 
 def test_pictures_of_another_size_start_cold():
     model = Recorder()
-    warm_start = WarmStart(model)
+    warm_start = WarmStart(model.estimate)
     for name in ("a", "c"):
         warm_start.estimate(frame(name, 1), frame(name, 1))
     assert model.starts == [None, None]
@@ -77,7 +71,7 @@ def test_pictures_of_another_size_start_cold():
 
 def test_arrays_are_compared_like_tensors():
     model = Recorder()
-    warm_start = WarmStart(model)
+    warm_start = WarmStart(model.estimate)
     black, white = (np.full((1, 8, 8, 3), value, np.uint8) for value in (0, 255))
     for pair in ((black, white), (white, black), (white, black)):
         warm_start.estimate(*pair)
@@ -86,9 +80,3 @@ def test_arrays_are_compared_like_tensors():
 
 def test_flow_that_is_not_finite_is_not_carried_on():
     assert starts([("a", 1), ("a", 2), ("a", 3)], Recorder(spoiled=(0,))) == [None, None, "pair 1"]
-
-
-def test_a_model_without_warm_start_is_named():
-    model = SimpleNamespace(name="plain", estimate=lambda *pair: FlowOutput(torch.zeros(1, 2, 8, 8)))
-    with pytest.raises(FlowBenchError, match="plain cannot start from the previous pair: leave warm_start out"):
-        WarmStart(model).estimate(frame("a", 1), frame("a", 2))

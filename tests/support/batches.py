@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from flowbench.structures import FlowBatch, FlowSample
+from flowbench.structures import FlowBatch, FlowDataset, FlowSample
 
 
 def truth_batch(flow: Tensor, valid: Tensor | None = None, occluded: Tensor | None = None) -> FlowBatch:
@@ -40,7 +39,7 @@ def addressed_sample(index: int, height: int = 20, width: int = 30) -> FlowSampl
     return FlowSample(image, image + 100, flow, (x + y) % 2 == 0, (x + y) % 3 == 0, f"addressed/{index}")
 
 
-class Samples(Dataset):
+class Samples(FlowDataset):
     """`count` samples made by a function of their index."""
 
     def __init__(self, count: int, make=shifted_noise) -> None:

@@ -37,14 +37,14 @@ def draw_cutout(rng: Generator, paths: Sequence[str], radius: float) -> np.ndarr
 
     Its rim is transparent.
     """
-    cutout = read_cutout(paths[rng.integers(len(paths))])
+    cutout = read_cutout(paths[int(rng.integers(len(paths)))])
     height, width = cutout.shape[:2]
     zoom = 2 * radius / math.hypot(height, width)
     size = max(1, round(width * zoom)), max(1, round(height * zoom))
     resized = cv2.resize(cutout, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
     if rng.random() < MIRRORED_SHARE:
         resized = cv2.flip(resized, 1)
-    framed = cv2.copyMakeBorder(resized, *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+    framed = cv2.copyMakeBorder(resized, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
     inside = slice(MARGIN, -MARGIN)
     framed[..., 3] = 0
     framed[inside, inside, 3] = resized[..., 3]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
-from torch.utils.data import Dataset
 
 from flowbench.data.scenes.cutouts import list_cutouts
 from flowbench.data.scenes.draws import log_uniform
@@ -20,7 +19,7 @@ from flowbench.data.scenes.render import Frame, exact_flow, render
 from flowbench.data.scenes.scene import draw_scene
 from flowbench.data.scenes.settings import SceneSettings, Shares
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowSample
+from flowbench.structures import FlowDataset, FlowSample
 
 SPLITS = ("train", "val", "test")
 SMALLEST_SIDE = 16
@@ -40,7 +39,7 @@ class ScenePair:
     backward: FlowSample
 
 
-class SyntheticScenes(Dataset):
+class SyntheticScenes(FlowDataset):
     """Layered scenes under camera motion, with exact dense flow and occlusion.
 
     A sample is a function of the arguments and its index alone, in whichever process it is made.

@@ -47,7 +47,8 @@ class Effects:
         if config is None:
             return cls.none()
         _check_mapping("effects", config, KINDS)
-        return cls(**{name: _read_effect(name, KINDS[name], config[name]) for name in config})
+        read: dict[str, Any] = {name: _read_effect(name, KINDS[name], config[name]) for name in config}
+        return cls(**read)
 
     def apply(self, pair: Pair, seed: SeedSequence, scale: float) -> Pair:
         """Both images after all effects; scale: the images' size over 384x512.

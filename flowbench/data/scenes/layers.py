@@ -60,6 +60,8 @@ class Layer:
         """uint8 coverage at canvas coordinates; 0 beyond the canvas of a mask."""
         if self.edges is not None:
             return half_planes.coverage(self.edges, canvas_x, canvas_y)
+        if self.mask is None:
+            return np.full_like(canvas_x, 255, np.uint8)
         return cv2.remap(self.mask, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
     def window(self, frame: int, size: tuple[int, int]) -> Window | None:
@@ -68,10 +70,8 @@ class Layer:
 
     def bounds(self, frame: int, size: tuple[int, int]) -> Box:
         """A box in a frame outside of which the layer covers nothing of an image of `size` (height, width)."""
-        if self.mask is not None:
-            return self._bounds[frame - 1]
         if self.edges is None:
-            return EVERYWHERE
+            return self._bounds[frame - 1]
         # A homography takes lines to lines, and keeps their sides.
         edges = half_planes.widened(self.edges) @ (self.canvas if frame == 1 else self._canvas_from_frame2)
         found = half_planes.box(edges, size)
@@ -91,6 +91,8 @@ class Layer:
 
     @cached_property
     def _bounds(self) -> tuple[Box, Box]:
+        if self.mask is None:
+            return EVERYWHERE, EVERYWHERE
         height, width = self.mask.shape
         first = transformed_box(np.linalg.inv(self.canvas), (0, 0, width - 1, height - 1))
         left, top, right, bottom = first

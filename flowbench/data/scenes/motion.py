@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -61,7 +62,8 @@ class Motion:
         return source_x, source_y
 
     def _deformation(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        shift_x = shift_y = np.float32(0)
+        shift_x: np.ndarray = np.zeros((), np.float32)
+        shift_y: np.ndarray = np.zeros((), np.float32)
         for wave in self.waves:
             kx, ky = wave.wavevector
             height = np.sin(kx * x + (ky * y + wave.phase))
@@ -70,7 +72,10 @@ class Motion:
         return shift_x, shift_y
 
 
-def transform(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+Coordinate = TypeVar("Coordinate", float, np.ndarray)
+
+
+def transform(matrix: np.ndarray, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
     """A (3, 3) homography applied to points; float32 in, float32 out."""
     # Python floats leave float32 arrays as they are; NumPy's float64 scalars would widen them.
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()

@@ -35,7 +35,7 @@ def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int])
 
     It is hardly enlarged, which would blur it: one that is too small goes on mirrored.
     """
-    path = paths[rng.integers(len(paths))]
+    path = paths[int(rng.integers(len(paths)))]
     photograph = read_photograph(path, 0)
     height, width = size
     largest = min(photograph.shape[0] / height, photograph.shape[1] / width)

@@ -88,4 +88,5 @@ def _sharpened(image: np.ndarray, amount: float, sigma: float) -> np.ndarray:
 def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
     # The codec expects BGR; RGB would be stored in colours that it treats otherwise.
     _, file = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[arg-type]  # None stands for a damaged file

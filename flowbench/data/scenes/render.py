@@ -30,7 +30,8 @@ class Frame:
 
 def render(scene: Sequence[Layer], number: int, size: tuple[int, int]) -> Frame:
     """Frame 1 or 2 of a scene, composited from back to front; size: (height, width) in pixels."""
-    background = scene[0].picture(*scene[0].locate(number, *_grid(scene[0].window(number, size))))
+    height, width = size
+    background = scene[0].picture(*scene[0].locate(number, *_grid((slice(0, height), slice(0, width)))))
     image = cv2.cvtColor(background, cv2.COLOR_RGBA2RGB)
     owner = np.zeros(size, np.uint8)
     for index, layer in enumerate(scene[1:], start=1):

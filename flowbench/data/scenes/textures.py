@@ -29,15 +29,13 @@ def noise(rng: Generator, size: Size, scale: float) -> np.ndarray:
     height, width = (max(2, -(-side // FINEST_CELL) + 1) for side in size)
     octaves = int(rng.integers(3, 6))
     gain = rng.uniform(0.45, 0.75)
-    field = None
-    for octave in reversed(range(octaves)):
-        shape = (max(2, height >> octave), max(2, width >> octave))
+    shapes = [(max(2, height >> octave), max(2, width >> octave)) for octave in reversed(range(octaves))]
+    field: np.ndarray = rng.random(shapes[0], dtype=np.float32)
+    for shape in shapes[1:]:
         detail = rng.random(shape, dtype=np.float32)
-        if field is not None:
-            detail = gain * detail + cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR)
-        field = detail
-    field = cv2.normalize(field, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
-    return cv2.resize(field, size[::-1], interpolation=cv2.INTER_CUBIC)
+        field = gain * detail + cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    grey = cv2.normalize(field, np.empty(field.shape, np.uint8), 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    return cv2.resize(grey, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def voronoi(rng: Generator, size: Size, scale: float) -> np.ndarray:

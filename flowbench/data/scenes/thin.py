@@ -31,7 +31,7 @@ def wires(rng: Generator, mask: np.ndarray, radius: float) -> None:
 def twigs(rng: Generator, mask: np.ndarray, radius: float) -> None:
     """A stem that forks, three or four times."""
     ends = [(np.array([0.0, 0.9]), -math.pi / 2 + rng.normal(0, 0.15))]
-    length, thickness = 0.6, max(THINNEST, 2 * _thickness(rng, radius))
+    length, thickness = 0.6, float(max(THINNEST, 2 * _thickness(rng, radius)))
     for _ in range(int(rng.integers(3, 5))):
         grown = []
         for start, angle in ends:

@@ -58,7 +58,8 @@ class _Outline:
 def draw_radii(settings: SceneSettings, rng: Generator) -> list[float]:
     """How large things are, in pixels, from back to front."""
     fewest, most = settings.layers
-    radii = np.exp(rng.uniform(*np.log(RADII), int(rng.integers(fewest, most + 1))))
+    smallest, largest = np.log(RADII)
+    radii = np.exp(rng.uniform(smallest, largest, int(rng.integers(fewest, most + 1))))
     # Large things tend to be far from the front, or they would hide the rest.
     radii = radii[np.argsort(-radii * rng.uniform(0.5, 1.5, radii.size))]
     return (radii * settings.scale * REFERENCE_SIZE[0]).tolist()
@@ -71,7 +72,8 @@ def draw_things(
     motions = (
         len(radii) if settings.motions is None else int(rng.integers(settings.motions[0], settings.motions[1] + 1))
     )
-    layers, wholes = [], []
+    layers: list[Layer] = []
+    wholes: list[_Whole] = []
     for radius in radii:
         whole = None if len(wholes) < motions else wholes[rng.integers(motions)]
         largest = math.inf if whole is None else LARGEST_PART * whole.radius

@@ -64,11 +64,8 @@ class Folder(PairFiles):
         if white is not None and (type(white) is not int or white < 1):
             raise FlowBenchError(f"data.white={white}: a whole number above zero is needed, or null.")
         self.images, self.flow, self.second, self.step, self.white = images, flow, second, step, white
-
-    @property
-    def sparse(self) -> bool:
-        """Whether the flow's format is made for truth that is known at some pixels only."""
-        return self.flow is not None and Path(self.flow).suffix.lower() in _SPARSE_SUFFIXES
+        # Whether the flow's format is made for truth that is known at some pixels only.
+        self.sparse = flow is not None and Path(flow).suffix.lower() in _SPARSE_SUFFIXES
 
     def list_pairs(self) -> list[PairPaths]:
         return self._listing[0]
@@ -86,7 +83,7 @@ class Folder(PairFiles):
         """The pairs, and `left_out`."""
         images = matching("data.images", self.images, PICTURE_SUFFIXES)
         flows = [] if self.flow is None else matching("data.flow", self.flow, FLOW_SUFFIXES)
-        second_of = self._next_images(images) if self.second is None else self._second_images(images)
+        second_of = self._next_images(images) if self.second is None else self._second_images(images, self.second)
         flow_of = self._together(images, flows, f"data.flow={self.flow}") if flows else {}
         complete = [image for image in images if image in second_of and (image in flow_of or not flows)]
         left_out = _left_out(images, second_of, flows, flow_of, complete)
@@ -99,9 +96,8 @@ class Folder(PairFiles):
     def _together(self, images: list[MatchedFile], others: list[MatchedFile], option: str) -> _Others:
         return brought_together(images, others, first_option=f"data.images={self.images}", second_option=option)
 
-    def _second_images(self, images: list[MatchedFile]) -> _Others:
-        option = f"data.second={self.second}"
-        return self._together(images, matching("data.second", self.second, PICTURE_SUFFIXES), option)
+    def _second_images(self, images: list[MatchedFile], second: str) -> _Others:
+        return self._together(images, matching("data.second", second, PICTURE_SUFFIXES), f"data.second={second}")
 
     def _next_images(self, images: list[MatchedFile]) -> _Others:
         """The image whose number is `step` higher, of each that has one in its folder."""

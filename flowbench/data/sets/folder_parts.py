@@ -40,7 +40,7 @@ class FolderDivision:
         """The pairs of each part."""
         return self._listed() if self.lists else self._shared()
 
-    def _shared(self) -> dict[str, list[PairPaths]]:
+    def _shared(self) -> Mapping[str, Sequence[PairPaths]]:
         pairs = self.whole.all_pairs
         sizes = {part: round(self.shares.get(part, 0) * len(pairs)) for part in PARTS[1:]}
         reach = (min(size for part, size in sizes.items() if self.shares.get(part)) - 1) // 2
@@ -95,11 +95,7 @@ class FolderPart(PairFiles):
     def __init__(self, division: FolderDivision, name: str) -> None:
         super().__init__(division.whole.root)
         self.division, self.name = division, name
-
-    @property
-    def sparse(self) -> bool:
-        """As of the whole folder."""
-        return self.division.whole.sparse
+        self.sparse = division.whole.sparse
 
     @property
     def flow(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from flowbench.data.pair_files import PairFiles, PairPaths
+from flowbench.data.pair_files import PairFiles, PairPaths, TruthPaths
 from flowbench.data.sets.listing import chosen_split
 
 _FOLDERS = {"train": "training", "test": "testing"}
@@ -49,12 +49,14 @@ class Kitti(PairFiles):
     def published_count(self) -> int:
         return self.counts[self.split]
 
-    def _truth(self, file_name: str) -> dict[str, Path]:
+    def _truth(self, file_name: str) -> TruthPaths:
         if self.split == "test":
             return {}
         folder = self.root / "training"
-        visible = {"visible": folder / "flow_noc" / file_name} if (folder / "flow_noc").is_dir() else {}
-        return {"flow": folder / "flow_occ" / file_name, **visible}
+        truth: TruthPaths = {"flow": folder / "flow_occ" / file_name}
+        if (folder / "flow_noc").is_dir():
+            truth["visible"] = folder / "flow_noc" / file_name
+        return truth
 
 
 class Kitti2012(Kitti):

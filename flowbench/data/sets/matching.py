@@ -60,7 +60,12 @@ def matching(option: str, pattern: str, suffixes: Sequence[str]) -> list[Matched
 
 def _matched(name: str, expression: re.Pattern[str], in_folders: int) -> MatchedFile:
     path = Path(name)
-    words = expression.fullmatch(path.as_posix()).groups()
+    found = expression.fullmatch(path.as_posix())
+    if found is None:
+        raise FlowBenchError(
+            f"{path} was found, but not what the pattern's wildcards stand for in it: rename the file."
+        )
+    words = found.groups()
     own = list(words[in_folders:])
     if own and name.endswith(own[-1]):
         own[-1] = own[-1].removesuffix(path.suffix)

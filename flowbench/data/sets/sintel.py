@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flowbench.data.pair_files import PairFiles, PairPaths
+from flowbench.data.pair_files import PairFiles, PairPaths, TruthPaths
 from flowbench.data.sets.listing import chosen, chosen_split, numbered, subfolders
 
 PASSES = ("clean", "final")
@@ -60,11 +60,11 @@ class Sintel(PairFiles):
                         **self._truth(scene.name, frames[number].stem),
                     )
 
-    def _truth(self, scene: str, frame: str) -> dict[str, Path]:
+    def _truth(self, scene: str, frame: str) -> TruthPaths:
         if self.split == "test":
             return {}
         folder = self.root / "training"
-        truth = {"flow": folder / "flow" / scene / f"{frame}.flo"}
+        truth: TruthPaths = {"flow": folder / "flow" / scene / f"{frame}.flo"}
         # Distributed apart from the flow, and not needed to train.
         if (folder / "occlusions").is_dir():
             truth["occluded"] = folder / "occlusions" / scene / f"{frame}.png"
