@@ -2,9 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check site clean
 
-setup: $(READY)
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## install into .venv, with the versions of constraints.txt
 
 # Done anew only when what is to be installed has changed.
 $(READY): pyproject.toml constraints.txt
@@ -13,16 +17,19 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-demo: setup
+demo: setup  ## train on the built-in scenes, evaluate on unseen ones, predict on film frames
 	$(VENV)/bin/python tools/demo.py
 
-test: setup check
+test: setup check  ## check, then run all tests
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: setup
+check: setup site  ## check style, and that the documentation builds
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-clean:
+site: setup  ## build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info

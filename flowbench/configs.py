@@ -23,16 +23,27 @@ def config_folder() -> Path:
 
 
 def schedule_of(model: str, data: str) -> str:
-    """conf/schedule's own file for this pair, such as fastflownet_chairs, or else the data's."""
+    """The schedule of a pair: its own, such as fastflownet_chairs, or that of the model's family, or else the data's."""
+    return _of_pair("schedule", model, data) or data
+
+
+def recipe_of(model: str, data: str) -> str:
+    """The recipe of a pair: its own, or that of the model's family (raft_sintel for raft_small); there may be neither."""
+    return _of_pair("recipe", model, data) or f"{model}_{data}"
+
+
+def _of_pair(group: str, model: str, data: str) -> str | None:
     if not isinstance(data, str):
         raise FlowBenchError(
             "data is a list, and training takes one data set: a mix is made of the parts of its data.train."
         )
-    own = f"{model}_{data}"
-    return own if (config_folder() / "schedule" / f"{own}.yaml").is_file() else data
+    family = model.partition("_")[0]
+    names = (f"{model}_{data}", f"{family}_{data}")
+    return next((name for name in names if (config_folder() / group / f"{name}.yaml").is_file()), None)
 
 
 OmegaConf.register_new_resolver("schedule_of", schedule_of, replace=True)
+OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
 
 
 def build(config: DictConfig | Mapping[str, Any], /, **more: Any) -> Any:

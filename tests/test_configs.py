@@ -1,5 +1,6 @@
+import functools
+import json
 import pickle
-import warnings
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from omegaconf import OmegaConf
 from support.hydra import GROUPS, PROGRAMS, composed
 
 from flowbench.checkpoints.settings import build_remembered
-from flowbench.configs import build, resolved
+from flowbench.configs import build, plain, recipe_of, resolved, schedule_of
 from flowbench.engine.models import build_model
 from flowbench.engine.train import training_data
 from flowbench.errors import FlowBenchError
@@ -23,15 +24,26 @@ TINY_SCENES = ("data.scenes.size=[64,64]", "data.counts={train: 4, val: 2, test:
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_file_of_every_group_composes(group, name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        config = composed("train", f"{ADDED.get(group, group)}={name}", *(_model_of(name) if group == "recipe" else []))
+    config = composed("train", *_words(group, name))
     assert OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
 
 
+def _words(group: str, name: str) -> list[str]:
+    """What chooses a file; a model and a data set as in the pairs below, so that each is composed once."""
+    if group == "recipe":
+        return [f"recipe={name}", *_model_of(name)]
+    pair = {"model": [f"model={name}", "data=synthetic"], "data": ["model=raft", f"data={name}", *_pictures(name)]}
+    return pair.get(group, [f"{ADDED.get(group, group)}={name}"])
+
+
+def _pictures(data: str) -> list[str]:
+    return ["data.images=frames/*.png"] if data == "folder" else []
+
+
 def _model_of(recipe: str) -> list[str]:
-    """A recipe's name begins with that of its model, and ends with that of its data."""
-    model = max((name for name in GROUPS["model"] if recipe.startswith(name)), key=len)
+    """A recipe's name begins with that of its model, or of the model's family, and ends with that of its data."""
+    own = [name for name in GROUPS["model"] if recipe.startswith(name)]
+    model = max(own, key=len) if own else f"{recipe.partition('_')[0]}_h"
     return [f"model={model}", *(f"data={name}" for name in GROUPS["data"] if recipe.endswith(f"_{name}"))]
 
 
@@ -49,10 +61,8 @@ def test_a_checkpoint_is_added_and_its_model_may_be_changed(name, key):
 @pytest.mark.parametrize("data", GROUPS["data"])
 @pytest.mark.parametrize("model", GROUPS["model"])
 def test_every_pair_of_model_and_data_composes_and_becomes_objects(model, data):
-    pictures = ["data.images=frames/*.png"] if data == "folder" else []
-    config = composed("train", f"model={model}", f"data={data}", *pictures)
-    with torch.device("meta"):
-        built = build_model(config.model)
+    config = composed("train", f"model={model}", f"data={data}", *_pictures(data))
+    built = _built_model(json.dumps(plain(config.model)))
     assert isinstance(built, FlowModel)
     assert built.name == model
     assert config.data.name == data
@@ -62,6 +72,36 @@ def test_every_pair_of_model_and_data_composes_and_becomes_objects(model, data):
     built.optimisation = optimisation
     optimizer = built.configure_optimizers()["optimizer"]
     assert {parameter for group in optimizer.param_groups for parameter in group["params"]} == set(built.parameters())
+
+
+@functools.cache
+def _built_model(settings: str) -> FlowModel:
+    """A model is built once of the settings that several pairs share."""
+    with torch.device("meta"):
+        return build_model(OmegaConf.create(json.loads(settings)))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "recipe", "schedule"),
+    [
+        ("raft_h", "things", "raft_h_things", "raft_h_things"),
+        ("raft_h", "sintel", "raft_sintel", "sintel"),
+        ("raft_small", "things", "raft_things", "things"),
+        ("deqflow_l", "chairs", "deqflow_chairs", "chairs"),
+        ("deltadeq_tiny", "kitti", "deltadeq_kitti", "kitti"),
+        ("fastflownet", "sintel", "fastflownet_sintel", "fastflownet_sintel"),
+        ("lightflow_05", "chairs", "lightflow_chairs", "lightflow_chairs"),
+        ("lightflow_05", "synthetic", "lightflow_synthetic", "synthetic"),
+    ],
+)
+def test_a_pair_has_the_recipe_and_the_schedule_of_its_own_or_of_the_models_family(model, data, recipe, schedule):
+    assert (recipe_of(model, data), schedule_of(model, data)) == (recipe, schedule)
+
+
+@pytest.mark.parametrize("data", ["spring", "synthetic"])
+def test_a_pair_whose_family_has_no_recipe_gets_none(data):
+    assert recipe_of("raft_small", data) not in GROUPS["recipe"]
+    assert composed("train", "model=raft_small", f"data={data}", *_pictures(data)).source is None
 
 
 @pytest.mark.parametrize("schedule", GROUPS["schedule"])

@@ -25,12 +25,12 @@ PUBLISHED = {
     "h_v2_1step_chairs": (120_000, 12, 4e-4, CHAIRS, deq.FixedPoint, 36, deq.Sliced, 1, 1, False, 0.8, 512),
     "h_v2_1step_things": (120_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.Sliced, 1, 1, True, 0.8, 512),
 }
-# What `recipe` defaults to for a model and its data.
+# What a pair gets without `recipe=`.
 STANDARD = {
-    "deqflow_h_chairs": "h_v2_chairs",
-    "deqflow_h_things": "h_v2_things",
-    "deqflow_b_chairs": "h_v2_chairs",
-    "deqflow_b_things": "h_v2_things",
+    ("deqflow_h", "chairs"): "h_v2_chairs",
+    ("deqflow_h", "things"): "h_v2_things",
+    ("deqflow_b", "chairs"): "h_v2_chairs",
+    ("deqflow_b", "things"): "h_v2_things",
 }
 
 
@@ -63,8 +63,8 @@ def test_a_recipe_is_what_was_published(recipe):
     assert getattr(network.deq.solver, "returned", None) == ("iterate" if solver is deq.Anderson else None)
 
 
-@pytest.mark.parametrize(("alias", "recipe"), STANDARD.items())
-def test_the_standard_recipe_of_a_model_and_its_data(alias, recipe):
-    model = f"model={alias.rpartition('_')[0]}"
-    written, published = (composed("train", model, f"recipe={name}") for name in (alias, f"deqflow_{recipe}"))
-    assert (written.model, written.schedule) == (published.model, published.schedule)
+@pytest.mark.parametrize(("pair", "recipe"), STANDARD.items())
+def test_the_standard_recipe_of_a_model_and_its_data(pair, recipe):
+    words = (f"model={pair[0]}", f"data={pair[1]}")
+    found, published = (composed("train", *words, *more) for more in ([], [f"recipe=deqflow_{recipe}"]))
+    assert (found.model, found.schedule, found.source) == (published.model, published.schedule, published.source)

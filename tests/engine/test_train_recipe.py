@@ -37,7 +37,7 @@ def test_a_size_that_no_paper_trains_has_the_recipe_of_h_and_says_so(model, capl
         f"roots.chairs={tmp_path / 'chairs'}",
         f"hydra.run.dir={tmp_path / 'run'}",
     )
-    assert f"recipe {model}_chairs: {H_ON_CHAIRS}; schedule chairs" in told_of_a_run(caplog, *words)
+    assert f"recipe {model.partition('_')[0]}_chairs: {H_ON_CHAIRS}; schedule chairs" in told_of_a_run(caplog, *words)
     deq = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["model"]["network"]["deq"]
     assert (deq["solver"]["max_steps"], deq["corrections"]["count"]) == (36, 6)
 
@@ -76,7 +76,8 @@ def test_a_schedule_that_the_recipe_would_overrule_is_refused(model, tmp_path):
     words = (f"model={model}", "data=chairs", "schedule=chairs_mixed", f"hydra.run.dir={tmp_path / 'run'}")
     ended = run_here(train, "train", *words)
     assert ended.code == 1
-    assert f"schedule=chairs_mixed was given, but the recipe of this model and data, {model}_chairs, sets" in ended.told
+    recipe = f"{model.partition('_')[0]}_chairs"
+    assert f"schedule=chairs_mixed was given, but the recipe of this model and data, {recipe}, sets" in ended.told
     assert not (tmp_path / "run").exists()
     # Without the recipe, what is missing is the data.
     ended = run_here(train, "train", *words, "~recipe", f"roots.chairs={tmp_path / 'none'}")
