@@ -59,6 +59,12 @@ def plain(config: Any) -> Any:
     return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
 
 
+def file_settings(file: Path) -> dict[str, Any]:
+    """The settings of a file of conf/ as they are written: nothing is composed or resolved."""
+    written = OmegaConf.to_container(OmegaConf.load(file))
+    return {str(name): value for name, value in written.items()} if isinstance(written, dict) else {}
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config with interpolations resolved, but for those that read the environment: these may hold secrets."""
     with _environment_unread():

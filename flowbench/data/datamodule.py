@@ -38,6 +38,8 @@ class FlowDataModule(pl.LightningDataModule):
     the loaders hand over. cache: keywords of SampleCache, for training alone; evaluation reads the files, and writes nothing.
     """
 
+    name: str
+
     def __init__(
         self,
         *,
@@ -84,6 +86,11 @@ class FlowDataModule(pl.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self._tested: FlowDataset | None = None
+
+    @classmethod
+    def of(cls, trainer: pl.Trainer) -> FlowDataModule:
+        """The data that a trainer runs on."""
+        return trainer.datamodule  # type: ignore[attr-defined]  # one of the trainer's parts sets it
 
     @cached_property
     def train(self) -> TrainingSamples:

@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from flowbench.configs import config_folder
+from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
 
 # Hydra's own options: those that stand alone, and those that take the next word.
@@ -79,12 +79,14 @@ def setting(key: str, text: str | Path) -> str:
 
 def job_overrides() -> list[str]:
     """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
-    return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return [str(word) for word in OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False) or ()]
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Options, each with its value behind it, and all other words."""
-    options, words, rest = [], [], iter(arguments)
+    options: list[str] = []
+    words: list[str] = []
+    rest = iter(arguments)
     for word in rest:
         if word == "--":
             words += rest
@@ -115,7 +117,7 @@ def _refuse_option(word: str, following: str) -> None:
 
 def _own_settings(config: str) -> dict[str, Any]:
     """The settings on the top level of conf/<config>.yaml, and its groups."""
-    file = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))
+    file = file_settings(config_folder() / f"{config}.yaml")
     groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
     return dict.fromkeys(groups) | file
 
@@ -192,8 +194,7 @@ def _value(key: str, value: str) -> str:
 def _items(text: str) -> Iterator[str]:
     """What stands between commas, but for those in quotes or brackets."""
     place = 0
-    while text and place <= len(text):
-        found = _ITEM.match(text, place)
+    while text and place <= len(text) and (found := _ITEM.match(text, place)):
         yield found[0].strip()
         place = found.end() + 1
 
@@ -217,7 +218,7 @@ def _read_by_hydra(value: str) -> object:
 def _resumed_folder(settings: Sequence[str]) -> list[str]:
     """A resumed run goes on in its own folder: no new one is made for it."""
     parsed = [OverridesParser.create().parse_override(word) for word in settings if word.startswith("resume=")]
-    folders = [word.value() for word in parsed if isinstance(word.value(), str)]
+    folders = [folder for word in parsed if isinstance(folder := word.value(), str)]
     if not folders or not Path(folders[-1]).is_dir():
         return []
     return [setting("hydra.run.dir", folders[-1]), "hydra.output_subdir=null"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from flowbench.engine.models import build_model
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
+from flowbench.networks.base import IterativeNetwork
 from flowbench.networks.fastflownet import DISPLACEMENTS
 from flowbench.ops.correlation import build_correlation
 from flowbench.ops.local_correlation import local_correlation, square_displacements
@@ -66,6 +68,7 @@ def model_rows(config: DictConfig) -> list[Row]:
     model = build_model(config.model)
     if config.iterations is not None:
         model.set_iterations(config.iterations)
+    if config.iterations is not None and isinstance(model.network, IterativeNetwork):
         model.network.iterations = config.iterations
     device = chosen_device(config.device)
     model.to(device)
@@ -115,7 +118,7 @@ def _model_row(config: DictConfig, model: FlowModel, device: torch.device, preci
         "precision": precision,
         "size": f"{height}x{width}",
         "batch": config.batch_size,
-        "iterations": model.iterations if mode is _forward else getattr(model.network, "iterations", None),
+        "iterations": model.iterations if mode is _forward else model.network.iterations,
         "parameters (M)": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         "GMAC": macs / 1e9,
         "median (ms)": 1e3 * times.median,
@@ -170,14 +173,14 @@ def lookup_rows(config: DictConfig) -> list[Row]:
     features = torch.randn(2, config.batch_size, 256, height, width, device=device)
     coords = coordinate_grid(config.batch_size, height, width, like=features)
     coords = coords + 4 * torch.randn_like(coords)
-    lookups = {
+    lookups: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         kind: build_correlation(features[0], features[1], kind=kind).lookup for kind in ("all_pairs", "on_demand")
     }
     lookups["grid_sample"] = _grid_sample_lookup(features[0], features[1])
     reference = lookups["grid_sample"](coords)
     rows = []
     for name, lookup in lookups.items():
-        times = time_calls(lambda lookup=lookup: lookup(coords), device, warm_up=config.warm_up, repeats=config.repeats)
+        times = time_calls(partial(lookup, coords), device, warm_up=config.warm_up, repeats=config.repeats)
         difference = (lookup(coords) - reference).abs().max() / reference.abs().max()
         rows.append(
             {
@@ -226,12 +229,19 @@ def local_rows(config: DictConfig) -> list[Row]:
             "size": f"{height}x{width}",
             "largest difference": (correlate() - reference).abs().max().item(),
         }
-        calls = {"forward": torch.no_grad()(correlate), "and backward": lambda call=correlate: call().sum().backward()}
+        calls: dict[str, Callable[[], object]] = {
+            "forward": torch.no_grad()(correlate),
+            "and backward": partial(_and_backward, correlate),
+        }
         for mode, call in calls.items():
             times = time_calls(call, device, warm_up=config.warm_up, repeats=config.repeats)
             row[f"{mode}, median (ms)"] = 1e3 * times.median
         rows.append(row)
     return rows
+
+
+def _and_backward(correlate: Callable[[], torch.Tensor]) -> None:
+    correlate().sum().backward()
 
 
 def _straightforward_correlation(features1: torch.Tensor, features2: torch.Tensor) -> torch.Tensor:

@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import TrainingSamples
 from flowbench.data.sample_trees import write_tree
 from flowbench.engine.composed_groups import data_config
-from flowbench.structures import FlowSample
+from flowbench.structures import FlowDataset, FlowSample
 
 Row = dict[str, Any]
 
@@ -83,10 +82,10 @@ def _drawn(samples: TrainingSamples, seconds: float) -> tuple[FlowSample, int, f
     return sample, pairs, time.perf_counter() - start, time.process_time() - start_of_processor
 
 
-class _Timed(Dataset):
+class _Timed(FlowDataset):
     """Samples, and the seconds of processor time that it took to get them."""
 
-    def __init__(self, samples: Dataset) -> None:
+    def __init__(self, samples: FlowDataset) -> None:
         self.samples = samples
         self.seconds = 0.0
 

@@ -32,7 +32,12 @@ class _Way:
     name: str
     delta: Delta | None
     seconds: list[float] = field(default_factory=list)
-    output: FlowOutput | None = None
+    outputs: list[FlowOutput] = field(default_factory=list)
+
+    @property
+    def output(self) -> FlowOutput:
+        """Of the last round."""
+        return self.outputs[0]
 
 
 def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
@@ -46,7 +51,7 @@ def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
     model, _ = load_model(config.ckpt, config.model)
     if not isinstance(model, DeltaDEQModel):
         raise FlowBenchError(f"{model.name} has no delta rule: choose a model=deltadeq_...")
-    thresholds = _checked(config, model)
+    rule, thresholds = _checked(config, model.network.delta)
     if config.iterations is not None:
         model.set_iterations(config.iterations)
     deq = model.network.deq
@@ -54,13 +59,13 @@ def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
     model.to(chosen_device(config.device))
     rows = []
     for precision in [config.precision] if isinstance(config.precision, str | int) else config.precision:
-        rows += _rows(config, model, thresholds, str(precision))
+        rows += _rows(config, model, rule, thresholds, str(precision))
     return rows
 
 
-def _checked(config: DictConfig, model: DeltaDEQModel) -> list[float]:
-    """The thresholds. Raises FlowBenchError for settings that nothing can be measured with."""
-    if model.network.delta is None:
+def _checked(config: DictConfig, delta: Delta | None) -> tuple[Delta, list[float]]:
+    """The model's rule, and the thresholds. Raises FlowBenchError for settings that nothing can be measured with."""
+    if delta is None:
         raise FlowBenchError(
             "model.network.delta=null switches the rule off, and there is nothing to compare: leave it out."
         )
@@ -69,21 +74,23 @@ def _checked(config: DictConfig, model: DeltaDEQModel) -> list[float]:
             raise FlowBenchError(f"{name}={config[name]}: give {needed}, for instance {_EXAMPLES[name]}.")
     if type(config.repeats) is not int or config.repeats < 1:
         raise FlowBenchError(f"repeats={config.repeats}: a whole number above zero is needed.")
-    return chosen_thresholds(config.thresholds)
+    return delta, chosen_thresholds(config.thresholds)
 
 
-def _rows(config: DictConfig, model: DeltaDEQModel, thresholds: list[float], precision: str) -> list[dict[str, Any]]:
+def _rows(
+    config: DictConfig, model: DeltaDEQModel, delta: Delta, thresholds: list[float], precision: str
+) -> list[dict[str, Any]]:
     pictures = [read_image(path) for path in config.pair]
     ways = [_Way("dense", None)]
     for rule in config.rules:
-        ways += [_Way(rule, replace(model.network.delta, rule=rule, threshold=value)) for value in thresholds]
-    rule, model.network.delta = model.network.delta, None
+        ways += [_Way(rule, replace(delta, rule=rule, threshold=value)) for value in thresholds]
+    model.network.delta = None
     network = count_macs(lambda: model.estimate(*pictures)) / 1e9
     for _ in range(config.repeats + 1):
         for way in ways:
             model.network.delta = way.delta
             _solve(way, lambda: model.estimate(*pictures), model.device, precision)
-    model.network.delta = rule
+    model.network.delta = delta
     height, width = pictures[0].shape[:2]
     about = {"model": model.name, "precision": precision, "size": f"{height}x{width}", "steps": model.iterations}
     return [about | _row(way, ways[0], network) for way in ways]
@@ -92,7 +99,7 @@ def _rows(config: DictConfig, model: DeltaDEQModel, thresholds: list[float], pre
 def _solve(way: _Way, estimate: Callable[[], FlowOutput], device: torch.device, precision: str) -> None:
     def call() -> None:
         with mixed_precision(device, precision):
-            way.output = estimate()
+            way.outputs[:] = [estimate()]
 
     way.seconds.append(time_calls(call, device, warm_up=0, repeats=1).median)
 

@@ -13,8 +13,10 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.pictures import sample_panel
 from flowbench.io.image import write_image
+from flowbench.models.base import as_flow_model, log_interval
 from flowbench.report.panel import stack_panels
 from flowbench.structures import FlowBatch
 
@@ -59,7 +61,7 @@ class Throughput(Callback):
     ) -> None:
         self._pairs += len(batch) * trainer.world_size
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and trainer.global_step % trainer.log_every_n_steps == 0:
+        if stepped and trainer.global_step % log_interval(trainer) == 0:
             rate = self._pairs / (time.monotonic() - self._since)
             pl_module.log("train/pairs_per_second", rate, prog_bar=True, batch_size=len(batch))
             self._restart()
@@ -79,9 +81,9 @@ class ValidationPictures(Callback):
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        validation = trainer.datamodule.val
-        chosen = range(min(self.samples, len(validation)))
-        panel = stack_panels([sample_panel(pl_module, validation[index], rows=1) for index in chosen])
+        validation = FlowDataModule.of(trainer).split("val")["val"]
+        model, chosen = as_flow_model(pl_module), range(min(self.samples, len(validation)))
+        panel = stack_panels([sample_panel(model, validation[index], rows=1) for index in chosen])
         write_image(Path(trainer.default_root_dir) / "pictures" / f"step_{trainer.global_step:07d}.png", panel)
         for logger in trainer.loggers:
             _show(logger, panel, trainer.global_step)

@@ -14,9 +14,8 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
-from omegaconf import OmegaConf
 
-from flowbench.configs import config_folder
+from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
 
 _FOLDER_OPTIONS = ("--config-dir", "-cd")
@@ -85,7 +84,7 @@ def _each(value: Any) -> Iterator[Any]:
 
 def _defaults(group: str, file: Path) -> Iterator[tuple[str, Any]]:
     """What a chosen file chooses itself, but for names that follow from others."""
-    for entry in OmegaConf.to_container(OmegaConf.load(file)).get("defaults", ()):
+    for entry in file_settings(file).get("defaults", ()):
         if isinstance(entry, str):
             continue
         key, value = next(iter(entry.items()))

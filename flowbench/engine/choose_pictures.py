@@ -39,7 +39,8 @@ def choose_pictures(config: DictConfig) -> Counter[Kind]:
         raise FlowBenchError(f"to={config.to} is there already: give a new folder, or delete that one first.")
     for kind in Kind:
         (to / kind.value).mkdir(parents=True)
-    counts, rows = Counter(), []
+    counts: Counter[Kind] = Counter()
+    rows = []
     for path, kind, picture in _chosen(folder, re.compile(config.skip, re.IGNORECASE)):
         name = f"{kind.value}/{counts[kind]:04d}{_FILES[kind]}"
         _write(to / name, picture)
@@ -61,7 +62,9 @@ def _chosen(folder: Path, skipped: re.Pattern[str]) -> Iterator[tuple[Path, Kind
         if path.suffix.lower() not in _SUFFIXES or path.is_symlink() or skipped.search(str(path.relative_to(folder))):
             continue
         picture = read_shrunk(str(path), max(_SIDES.values()), cv2.IMREAD_UNCHANGED)
-        kind = None if picture is None else kind_of(picture)
+        if picture is None:
+            continue
+        kind = kind_of(picture)
         if kind is None or any(looks_like(sketch(picture), other) for other in sketches):
             continue
         sketches.append(sketch(picture))

@@ -30,11 +30,11 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
     return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
 
 
-def given_roots(overrides: Sequence[str]) -> dict[str, str]:
-    """Where a command line's words say that data sets lie: roots.<name>=<folder>, by name."""
+def given_roots(overrides: Sequence[str]) -> set[str]:
+    """The data sets whose folder a command line's words give: <name> of roots.<name>=<folder>."""
     words = OverridesParser.create().parse_overrides([word for word in overrides if "roots." in word])
     return {
-        word.key_or_group.removeprefix("roots."): word.value()
+        word.key_or_group.removeprefix("roots.")
         for word in words
         if word.key_or_group.startswith("roots.") and not word.is_delete()
     }

@@ -19,7 +19,7 @@ from flowbench.structures import FlowSample
 
 def contact_sheet(config: DictConfig) -> Path:
     """Writes one picture of `count` samples: first and second picture, flow in colours, occluded points in red."""
-    samples = ConcatDataset(list(build(config.data).split(config.split).values()))
+    samples: ConcatDataset[FlowSample] = ConcatDataset(list(build(config.data).split(config.split).values()))
     chosen = range(config.first, min(config.first + config.count, len(samples)))
     cells = [cell for index in chosen for cell in _cells(samples[index], config.width)]
     path = Path(HydraConfig.get().runtime.output_dir) / "samples.png"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
-from torch.utils.data import ConcatDataset, Dataset, Subset
+from torch.utils.data import ConcatDataset, Subset
 
 from flowbench.configs import build
 from flowbench.data.pair_statistics import OCTAVES, pair_statistics, resized
@@ -41,7 +41,8 @@ def data_statistics(config: DictConfig) -> Path:
         )
     chosen = {f"{part.name} ({role})" if len(sets) > 1 else part.name: _chosen(part, config) for role, part in sets}
     rows = [
-        {"pairs of": name, "pairs": len(pairs), **pair_statistics(pairs, config.size)} for name, pairs in chosen.items()
+        {"pairs of": name, "pairs": len(pairs), **pair_statistics(_each(pairs), config.size)}
+        for name, pairs in chosen.items()
     ]
     folder = Path(HydraConfig.get().runtime.output_dir)
     write_csv(folder / "statistics.csv", rows)
@@ -54,9 +55,13 @@ def data_statistics(config: DictConfig) -> Path:
     return folder / "statistics.html"
 
 
-def _chosen(data: DictConfig, config: DictConfig) -> Subset:
+def _each(pairs: Subset[FlowSample]) -> Iterator[FlowSample]:
+    return (pairs[index] for index in range(len(pairs)))
+
+
+def _chosen(data: DictConfig, config: DictConfig) -> Subset[FlowSample]:
     """`at_most` pairs of the data, evenly spaced."""
-    samples: Dataset = ConcatDataset(list(build(data).split(config.split).values()))
+    samples: ConcatDataset[FlowSample] = ConcatDataset(list(build(data).split(config.split).values()))
     count = min(config.at_most, len(samples))
     return Subset(samples, np.linspace(0, len(samples) - 1, count).round().astype(int).tolist())
 
@@ -69,7 +74,7 @@ def _spectra(rows: Sequence[dict[str, Any]]) -> str:
     return line_plot_svg(lines, x="details from this size (px) to twice it", y="power", log_y=True)
 
 
-def _sheet(pairs: Subset, size: Sequence[int] | None) -> np.ndarray:
+def _sheet(pairs: Subset[FlowSample], size: Sequence[int] | None) -> np.ndarray:
     places = np.linspace(0, len(pairs) - 1, min(_PICTURES, len(pairs))).round().astype(int)
     cells = [_cell(pairs[place] if size is None else resized(pairs[place], size)) for place in places]
     return grid(cells, -(-len(cells) // _COLUMNS))

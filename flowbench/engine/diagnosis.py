@@ -31,7 +31,7 @@ class SetDiagnosis:
         """Each once, however many pairs share the file."""
         if self.listing.error is not None:
             return [Problem("error", self.listing.root or self.listing.title, self.listing.error)]
-        of_set = [Problem("warning", self.listing.root, each) for each in self.listing.left_out]
+        of_set = [Problem("warning", self.listing.root or self.listing.title, each) for each in self.listing.left_out]
         of_set += [self.untruth] if self.untruth is not None else []
         return of_set + list(dict.fromkeys(problem for check in self.checks for problem in check.problems))
 
@@ -43,12 +43,12 @@ class SetDiagnosis:
         failed = [place for place, share in told if share > _MOST_AFTER_WARPING]
         if len(failed) <= _SUSPICIOUS_SHARE * len(told):
             return None
-        level = "error" if len(failed) > _WRONG_SHARE * len(told) and len(told) >= _LEAST_PAIRS else "warning"
+        wrong = len(failed) > _WRONG_SHARE * len(told) and len(told) >= _LEAST_PAIRS
         what = (
             f"image 2, warped by the flow, is no more like image 1 than as it is, in {len(failed)} of {len(told)} pairs: "
             "does the flow belong to these images, from the first to the second, with u to the right and v down, in pixels?"
         )
-        return Problem(level, self.listing.root or self.listing.title, what)
+        return Problem("error" if wrong else "warning", self.listing.root or self.listing.title, what)
 
     @cached_property
     def row(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class SetDiagnosis:
             "completeness": listing.completeness,
             "readable": len(figures),
             "sizes": _sizes(figures),
-            **_flow_figures([each for each in figures if each.valid is not None]),
+            **_flow_figures(figures),
             "errors": levels["error"],
             "warnings": levels["warning"],
         }
@@ -113,16 +113,17 @@ def _sizes(figures: Sequence[PairFigures]) -> dict[str, int]:
 
 def _flow_figures(figures: Sequence[PairFigures]) -> dict[str, float | None]:
     """Lengths in pixels; the mean length and the occluded share are over all known pixels together."""
-    shares = [figure.valid / (figure.size[0] * figure.size[1]) for figure in figures]
-    said = [figure for figure in figures if figure.occluded is not None]
-    warped = [figure.after_warping for figure in figures if figure.after_warping is not None]
+    known = [(figure, figure.valid) for figure in figures if figure.valid is not None]
+    shares = [valid / (figure.size[0] * figure.size[1]) for figure, valid in known]
+    said = [(figure.occluded, valid) for figure, valid in known if figure.occluded is not None]
+    warped = [figure.after_warping for figure, _ in known if figure.after_warping is not None]
     return {
         "valid (mean)": _ratio(sum(shares), len(shares)),
         "valid (least)": min(shares, default=None),
-        "mean |flow|": _ratio(sum(figure.total for figure in figures), sum(figure.valid for figure in figures)),
-        "longest flow": max((figure.longest for figure in figures), default=None),
+        "mean |flow|": _ratio(sum(figure.total for figure, _ in known), sum(valid for _, valid in known)),
+        "longest flow": max((figure.longest for figure, _ in known), default=None),
         "after warping (median)": median(warped) if warped else None,
-        "occluded": _ratio(sum(figure.occluded for figure in said), sum(figure.valid for figure in said)),
+        "occluded": _ratio(sum(occluded for occluded, _ in said), sum(valid for _, valid in said)),
     }
 
 

@@ -69,8 +69,8 @@ def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Call
     }
     for each in found:
         if not each.pairs:
-            for name in _names(each, at_most):
-                calls[name] = partial(check_generated, each.samples, name[1])
+            for place in each.places(at_most or _GENERATED):
+                calls[id(each.samples), place] = partial(check_generated, each.samples, place)
     return calls
 
 

@@ -13,7 +13,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import RichProgressBar
-from torch.utils.data import Dataset
 
 from flowbench.builder import targets
 from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
@@ -34,6 +33,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
+from flowbench.structures import FlowDataset
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Test:
 
     label: str
     data: FlowDataModule
-    samples: Dataset
+    samples: FlowDataset
 
 
 def evaluate(config: DictConfig) -> list[EvaluationResult]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from torch.utils.data import Dataset
 
 from flowbench.engine.pictures import sample_panel
 from flowbench.io.image import write_image
@@ -19,7 +18,7 @@ from flowbench.report.comparison import comparison_title
 from flowbench.report.convergence import StepErrors, Trace
 from flowbench.report.html import Picture, Report, write_report
 from flowbench.report.table import metrics_table, print_table, rows_table
-from flowbench.structures import FlowBatch, FlowSample
+from flowbench.structures import FlowBatch, FlowDataset, FlowSample
 
 Row = Mapping[str, Any]
 
@@ -48,7 +47,7 @@ class EvaluationResult:
         return f"{self.settings['model']} on {self.settings['data']} ({self.settings['split']})"
 
 
-def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, pictures: int) -> None:
+def write_result(result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictures: int) -> None:
     """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more."""
     folder = result.folder
     solver = {"solver": result.solver} if result.solver else {}
@@ -68,7 +67,7 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, p
         solver=result.solver,
         compared=result.compared,
         traces=result.traces,
-        step_errors=list(_step_errors(model, samples, pictured)) if hasattr(model, "flows_after_steps") else (),
+        step_errors=[each for each in _step_errors(model, samples, pictured) if each.epe],
     )
     write_report(folder / "report.html", report)
 
@@ -110,7 +109,7 @@ def _pictured(samples: Sequence[Row], count: int) -> dict[str, list[Row]]:
 
 
 def _pictures(
-    result: EvaluationResult, model: FlowModel, samples: Dataset, pictured: Mapping[str, list[Row]]
+    result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]
 ) -> Iterator[Picture]:
     for group, rows in pictured.items():
         for place, row in enumerate(rows, start=1):
@@ -119,7 +118,7 @@ def _pictures(
             yield Picture(panel, f"{row['key']}: EPE {row['epe']:.3f} px", group.capitalize())
 
 
-def _step_errors(model: FlowModel, samples: Dataset, pictured: Mapping[str, list[Row]]) -> Iterator[StepErrors]:
+def _step_errors(model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]) -> Iterator[StepErrors]:
     told = set()
     for group, rows in pictured.items():
         for row in rows:

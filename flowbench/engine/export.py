@@ -22,6 +22,7 @@ from flowbench.io.atomic import written_aside
 from flowbench.io.names import inside
 from flowbench.io.records import write_json
 from flowbench.models.base import FlowModel
+from flowbench.networks.refinement import RefinementNetwork
 from flowbench.report.table import print_table, rows_table
 
 Row = dict[str, Any]
@@ -94,7 +95,7 @@ def check_exportable(model: FlowModel, format_name: str, dynamic: bool) -> None:
         )
     if dynamic and not row.dynamic:
         raise FlowBenchError(f"{model.name} can be exported for one size only: {row.reason}; set dynamic=false.")
-    if getattr(model.network, "correlation", None) == "on_demand":
+    if isinstance(model.network, RefinementNetwork) and model.network.correlation == "on_demand":
         raise FlowBenchError(
             "A network with correlation=on_demand cannot be exported, but all_pairs gives the same flow with the same "
             "weights: add +model.network.correlation=all_pairs."
@@ -175,7 +176,7 @@ def _description(
     return {
         "file": file.name,
         "format": config.format,
-        **({"opset": form.opset} if config.format == "onnx" else {}),
+        **({} if form.opset is None else {"opset": form.opset}),
         "model": model.name,
         "checkpoint": str(config.ckpt),
         "iterations": model.iterations,

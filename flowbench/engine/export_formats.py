@@ -23,12 +23,13 @@ INPUTS, OUTPUT = ("image1", "image2"), "flow"
 
 class Format(ABC):
     """suffix: of the files. runtime: what runs them in the comparison with PyTorch. packages: what both need. smallest: side
-    that a file for any size takes, px."""
+    that a file for any size takes, px. opset: of ONNX, where the format is that."""
 
     suffix: str
     runtime: str
     smallest: int = 64
     packages: tuple[str, ...] = ()
+    opset: int | None = None
 
     def check_installed(self) -> None:
         """Raises FlowBenchError where a package is missing."""
@@ -60,6 +61,8 @@ class Onnx(Format):
             optimize=False,
             verbose=False,
         )
+        if translated is None:
+            raise RuntimeError("the exporter gave no program")
         _installed("onnxscript").optimizer.fold_constants(translated.model)
         _installed("onnxscript").optimizer.remove_unused_nodes(translated.model)
         translated.save(path, external_data=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from torch.utils.data import Dataset
 
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles, PairPaths
 from flowbench.errors import FlowBenchError
+from flowbench.structures import FlowDataset
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Listing:
 
     title: str
     uses: tuple[str, ...]
-    samples: Dataset
+    samples: FlowDataset
     root: str | None = None
     tree: str | None = None
     pairs: Sequence[PairPaths] = ()
@@ -72,7 +71,7 @@ def mixes(modules: Iterable[FlowDataModule]) -> dict[str, list[dict[str, Any]]]:
     return {data.name: [_part_row(name, data) for name in data.parts] for data in modules if data.parts}
 
 
-def pass_length(mix: Sequence[dict[str, Any]]) -> int | None:
+def pass_length(mix: Sequence[Mapping[str, Any]]) -> int | None:
     """Pairs of a pass over a mix; None where a part could not be listed."""
     counts = [row["pairs a pass"] for row in mix]
     return None if None in counts else sum(counts)
@@ -84,7 +83,7 @@ def _part_row(name: str, data: FlowDataModule) -> dict[str, Any]:
     return {"part": name, "pairs": pairs, "times": part.times, "pairs a pass": pairs and pairs * part.times}
 
 
-def _uses(modules: Sequence[FlowDataModule]) -> Iterator[tuple[str, Dataset]]:
+def _uses(modules: Sequence[FlowDataModule]) -> Iterator[tuple[str, FlowDataset]]:
     for data in modules:
         owner = f"{data.name} " if len(modules) > 1 else ""
         for name, part in data.parts.items():
@@ -95,7 +94,7 @@ def _uses(modules: Sequence[FlowDataModule]) -> Iterator[tuple[str, Dataset]]:
             yield from ((f"{owner}{split}/{name}", samples) for name, samples in sets.items())
 
 
-def _listed(use: str, samples: Dataset) -> Listing:
+def _listed(use: str, samples: FlowDataset) -> Listing:
     if not isinstance(samples, PairFiles):
         return Listing(type(samples).__name__, (use,), samples, used=len(samples), found=len(samples))
     listing = Listing(samples.title, (use,), samples, root=str(samples.root))
@@ -106,8 +105,8 @@ def _listed(use: str, samples: Dataset) -> Listing:
             used=len(samples),
             found=len(samples.all_pairs),
             published=samples.published_count(),
-            tree=getattr(samples, "tree_found", None),
-            left_out=getattr(samples, "left_out", ()),
+            tree=samples.tree_found,
+            left_out=samples.left_out,
         )
     except (FlowBenchError, OSError) as error:
         return replace(listing, error=str(error))

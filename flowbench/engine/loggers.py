@@ -6,6 +6,7 @@ import netrc
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
@@ -59,8 +60,8 @@ def wandb_logger(
     WANDB_MODE decides where it is set. `wandb sync` sends an offline run later.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
-    mode = {} if "WANDB_MODE" in os.environ else {"mode": "online" if _has_account() else "offline"}
-    options = {"entity": entity, "group": group, "job_type": job_type, "notes": notes}
+    mode = None if "WANDB_MODE" in os.environ else "online" if _has_account() else "offline"
+    options: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "mode": mode}
     return WandbLogger(
         save_dir=save_dir,
         project=project,
@@ -70,7 +71,6 @@ def wandb_logger(
         offline=offline,
         tags=list(tags),
         **{key: value for key, value in options.items() if value is not None},
-        **mode,
     )
 
 

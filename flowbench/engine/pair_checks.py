@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from flowbench.data.pair_files import PairPaths, read_pair
 from flowbench.engine.warp_check import difference_after_warping
@@ -21,6 +20,7 @@ from flowbench.io.mask import read_mask
 from flowbench.io.mask_npy import read_mask_npy
 from flowbench.io.pfm import read_pfm
 from flowbench.io.read_bytes import check_file
+from flowbench.structures import FlowDataset
 
 Size = tuple[int, int]
 
@@ -78,7 +78,7 @@ def check_pair(paths: PairPaths, *, opened: bool, warped: bool = True) -> PairCh
     return PairCheck(tuple(_problems_of_truth(paths.flow, figures)), figures)
 
 
-def check_generated(samples: Dataset, index: int) -> PairCheck:
+def check_generated(samples: FlowDataset, index: int) -> PairCheck:
     """Of a data set without files."""
     try:
         sample = samples[index]

@@ -46,7 +46,7 @@ def all_results(calls: Mapping[Hashable, Callable[[], Result]], workers: int) ->
     return dict(zip(calls, results, strict=True))
 
 
-class _Calls(Dataset):
+class _Calls(Dataset[Result]):
     def __init__(self, calls: list[Callable[[], Result]]) -> None:
         self.calls = calls
 

@@ -60,9 +60,9 @@ class PairPredictor:
             raise FlowBenchError(
                 f"{self._model.name} gave flow that is not finite: set precision=32, or check the weights."
             )
-        flow = flow.permute(0, 2, 3, 1).cpu().numpy()
-        self.efforts += efforts_of(output.stats, len(flow), time.perf_counter() - started)
-        return flow
+        array = flow.permute(0, 2, 3, 1).cpu().numpy()
+        self.efforts += efforts_of(output.stats, len(array), time.perf_counter() - started)
+        return array
 
     def _solve(self, image1: np.ndarray, image2: np.ndarray, key: str) -> FlowOutput:
         try:

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from omegaconf import DictConfig
-from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
@@ -21,6 +20,7 @@ from flowbench.engine.predictions import file_sinks
 from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, server_of, shortfall
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
+from flowbench.structures import FlowDataset
 
 
 def prediction_of_data(config: DictConfig, folder: Path) -> Prediction:
@@ -57,7 +57,9 @@ def submission_sets(data: FlowDataModule) -> tuple[Server, Mapping[str, PairFile
     Raises FlowBenchError where there is no server, or the pictures are not there.
     """
     server = server_of(data.name, data.submission.values())
-    return server, data.split("submission")
+    return server, {
+        name: samples for name, samples in data.split("submission").items() if isinstance(samples, PairFiles)
+    }
 
 
 def _submission(config: DictConfig, folder: Path, data: FlowDataModule) -> Prediction:
@@ -88,14 +90,14 @@ def _file_sinks(config: DictConfig, folder: Path, *, file_format: str | None = N
     return file_sinks(folder, file_format or config.format, pictures, config.max_flow, prefix)
 
 
-def _stream(data_sets: Mapping[str, Dataset], limit: int | None) -> PairStream:
+def _stream(data_sets: Mapping[str, FlowDataset], limit: int | None) -> PairStream:
     pairs = sum(len(samples) for samples in data_sets.values())
     return PairStream(
         runs=islice(_pairs_of(data_sets.values()), limit), pairs=pairs if limit is None else min(limit, pairs)
     )
 
 
-def _pairs_of(data_sets: Iterable[Dataset]) -> Iterator[list[Frame]]:
+def _pairs_of(data_sets: Iterable[FlowDataset]) -> Iterator[list[Frame]]:
     for samples in data_sets:
         for index in range(len(samples)):
             sample = samples[index]

@@ -104,7 +104,7 @@ def predict_pairs(
             images = np.stack([frame.image for frame in run])
             with _naming(stream, run[0]):
                 flow = predict_forward(images[:-1], images[1:], stream.key(run[0]))
-                backward_flow = predict_backward(images[1:], images[:-1]) if backward else []
+                backward_flow: Iterable[np.ndarray] = predict_backward(images[1:], images[:-1]) if backward else ()
                 if compare is not None:
                     compare(images[:-1], images[1:], flow)
             _give(forward, run[:-1], flow)

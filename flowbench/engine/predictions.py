@@ -23,7 +23,8 @@ _NARROWEST, _WIDEST = 256, 1280
 class Sink(Protocol):
     """Takes each frame with the flow (H, W, 2), pixels, that starts from it. path: the folder or file that it fills."""
 
-    path: Path
+    @property
+    def path(self) -> Path: ...
 
     def __call__(self, frame: Frame, flow: np.ndarray) -> None: ...
 

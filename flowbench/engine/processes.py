@@ -135,7 +135,7 @@ def _await(others: list[subprocess.Popen]) -> None:
 
 def _ending_of(others: list[subprocess.Popen]) -> FlowBenchError | Interrupted:
     """What the end of others means for this process."""
-    codes = {rank: other.poll() for rank, other in enumerate(others, start=1) if other.poll()}
+    codes = {rank: code for rank, other in enumerate(others, start=1) if (code := other.poll())}
     asked = next((signum for code in codes.values() for signum in SIGNALS if code in (-signum, 128 + signum)), None)
     if asked is not None:
         return Interrupted(asked)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from flowbench.configs import config_folder
+from flowbench.configs import config_folder, file_settings
 from flowbench.engine.arguments import job_overrides
 from flowbench.errors import FlowBenchError
 
@@ -37,6 +37,6 @@ def _sets_schedule(recipe: str) -> bool:
     file = config_folder() / "recipe" / f"{recipe}.yaml"
     if not file.is_file():
         return False
-    content = OmegaConf.to_container(OmegaConf.load(file)) or {}
+    content = file_settings(file)
     parts = [entry for entry in content.get("defaults", ()) if isinstance(entry, str) and entry != "_self_"]
     return "schedule" in content or any(map(_sets_schedule, parts))

@@ -29,6 +29,8 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
     Raises FlowBenchError for other targets than those of flowbench/targets.py, and for other interpolations.
     """
     settings = OmegaConf.load(file)
+    if not isinstance(settings, DictConfig):
+        raise FlowBenchError(f"'{file}' holds no settings of a run: nothing was run. {_REMEDY}")
     if "init" in settings:
         # A run starts from weights only once; their file's name may hold anything.
         settings.init = None

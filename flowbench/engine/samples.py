@@ -15,7 +15,6 @@ from torch import Tensor
 from flowbench.deq import StopReason
 from flowbench.engine.gathering import from_all_processes
 from flowbench.metrics import FlowMetrics
-from flowbench.models.base import FlowModel
 from flowbench.models.sequences import sequence_of
 from flowbench.report.convergence import Trace
 from flowbench.structures import FlowBatch
@@ -46,11 +45,11 @@ class SampleRecorder(Callback):
         self._records: dict[int, _Record] = {}
         self._seen = 0
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: FlowModel) -> None:
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._records, self._seen = {}, 0
 
     def on_test_batch_end(
-        self, trainer: pl.Trainer, pl_module: FlowModel, outputs: dict, batch: FlowBatch, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: FlowBatch, *_: Any
     ) -> None:
         sums = {name: list(zip(total.tolist(), count.tolist())) for name, (total, count) in outputs["sums"].items()}
         stats = {name: _figures(name, values) for name, values in outputs["stats"].items() if values.ndim == 1}
@@ -59,7 +58,10 @@ class SampleRecorder(Callback):
             # The order in which EvaluationSampler shares the samples out.
             index = trainer.global_rank + self._seen * trainer.world_size
             self._records[index] = _Record(
-                key, *({name: values[place] for name, values in part.items()} for part in (sums, stats, traces))
+                key,
+                sums={name: pairs[place] for name, pairs in sums.items()},
+                stats={name: values[place] for name, values in stats.items()},
+                traces={name: values[place] for name, values in traces.items()},
             )
             self._seen += 1
 
@@ -81,8 +83,8 @@ class SampleRecorder(Callback):
         pooled: dict[str, FlowMetrics] = {}
         for _, record in sorted(self._records.items()):
             sums = {
-                name: tuple(torch.tensor([figure], dtype=torch.float64) for figure in pair)
-                for name, pair in record.sums.items()
+                name: (torch.tensor([total], dtype=torch.float64), torch.tensor([count], dtype=torch.float64))
+                for name, (total, count) in record.sums.items()
             }
             pooled.setdefault(record.sequence, FlowMetrics()).update(sums)
         return [{"sequence": name, **metrics.compute()} for name, metrics in pooled.items()]
@@ -92,7 +94,8 @@ class SampleRecorder(Callback):
         stats = [record.stats for record in self._records.values() if "reason" in record.stats]
         if not stats:
             return {}
-        finite = {name: [one[name] for one in stats if math.isfinite(one[name])] for name in _SOLVER_MEANS}
+        numbers = {name: [float(one[name]) for one in stats] for name in _SOLVER_MEANS}
+        finite = {name: [number for number in values if math.isfinite(number)] for name, values in numbers.items()}
         means = {name: statistics.fmean(values) for name, values in finite.items() if values}
         return means | {"converged": 100 * statistics.fmean(one["reason"] == "converged" for one in stats)}
 
@@ -101,9 +104,9 @@ class SampleRecorder(Callback):
         return [
             Trace(
                 record.key,
-                record.stats["reason"],
+                str(record.stats["reason"]),
                 # Not what the rest of the batch went on for.
-                *(record.traces[name][: record.stats["steps"]] for name in _TRACES),
+                *(record.traces[name][: int(record.stats["steps"])] for name in _TRACES),
             )
             for _, record in sorted(self._records.items())
             if record.traces.keys() >= set(_TRACES)

@@ -16,6 +16,7 @@ from flowbench.engine.run_folder import BEST, LAST, PREVIOUS
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import kept_as
 from flowbench.metrics import FlowMetrics
+from flowbench.models.base import as_flow_model
 
 
 class BestCheckpoint(Checkpoint):
@@ -30,7 +31,7 @@ class BestCheckpoint(Checkpoint):
         self.score = math.inf
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        names = [*(f"val/{name}" for name in FlowMetrics.NAMES), *pl_module.validation_figures]
+        names = [*(f"val/{name}" for name in FlowMetrics.NAMES), *as_flow_model(pl_module).validation_figures]
         if self.monitor not in names:
             raise FlowBenchError(self._refusal(names))
 
@@ -92,7 +93,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         if batch_idx % trainer.accumulate_grad_batches:
             return
-        signum = self._stop.signum()
+        signum = None if self._stop is None else self._stop.signum()
         if signum or trainer.global_step % self.every_n_train_steps == 0 or self._is_time(trainer):
             self._save(trainer)
         if signum:
@@ -105,7 +106,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
-        self._stop.close()
+        if self._stop is not None:
+            self._stop.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         end_at_once()

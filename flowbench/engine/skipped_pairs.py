@@ -9,8 +9,10 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.gathering import from_all_processes
 from flowbench.engine.rank import is_first_process
+from flowbench.models.base import log_interval
 from flowbench.structures import FlowBatch
 
 log = logging.getLogger(__name__)
@@ -34,14 +36,14 @@ class SkippedPairs(Callback):
         self._count, self._told = state["count"] if is_first_process() else 0, set(state["told"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for message in trainer.datamodule.skipped if trainer.is_global_zero else ():
+        for message in FlowDataModule.of(trainer).skipped if trainer.is_global_zero else ():
             self._tell(trainer, f"(validation) {message}")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, batch_idx: int
     ) -> None:
         self._count += len(batch.skipped)
-        if trainer.datamodule.on_error == "skip":
+        if FlowDataModule.of(trainer).on_error == "skip":
             pl_module.log("train/skipped_pairs", self._total(trainer), reduce_fx="max")
         for message in batch.skipped:
             self._tell(trainer, message)
@@ -49,7 +51,7 @@ class SkippedPairs(Callback):
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, *_: Any
     ) -> None:
-        if trainer.datamodule.on_error == "skip":
+        if FlowDataModule.of(trainer).on_error == "skip":
             skipped = float(len(batch.skipped))
             pl_module.log("val/skipped_pairs", skipped, reduce_fx="sum", sync_dist=True, batch_size=len(batch))
         for message in batch.skipped:
@@ -65,7 +67,7 @@ class SkippedPairs(Callback):
 
     def _total(self, trainer: pl.Trainer) -> float:
         """Over all processes at the steps that are logged; elsewhere nobody reads it."""
-        if trainer.global_step % trainer.log_every_n_steps:
+        if trainer.global_step % log_interval(trainer):
             return float(self._count)
         return float(sum(from_all_processes(self._count)))
 

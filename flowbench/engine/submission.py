@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from flowbench.data.pair_files import PairFiles, PairPaths
 from flowbench.data.sets.kitti import Kitti, Kitti2012
@@ -17,6 +16,7 @@ from flowbench.data.sets.spring import Spring
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, write_flow
 from flowbench.io.names import inside
+from flowbench.structures import FlowDataset
 
 FOLDER = "submission"
 
@@ -83,21 +83,22 @@ SERVERS: Mapping[type[PairFiles], Server] = MappingProxyType(
 )
 
 
-def server_of(name: str, data_sets: Iterable[Dataset]) -> Server:
+def server_of(name: str, data_sets: Iterable[FlowDataset]) -> Server:
     """The server that takes results on these data sets, the submission split of the data `name`.
 
     Raises FlowBenchError where there is none, or several.
     """
     found = [_server(samples) for samples in data_sets]
-    if not found or None in found:
+    servers = [server for server in found if server is not None]
+    if not found or len(servers) < len(found):
         titles = ", ".join(data_set.title for data_set in SERVERS)
         raise FlowBenchError(f"No server takes results on data={name}: submissions are for {titles}.")
-    if any(server is not found[0] for server in found):
+    if any(server is not servers[0] for server in servers):
         raise FlowBenchError(f"data={name} holds pairs of several benchmarks: submit to one at a time.")
-    return found[0]
+    return servers[0]
 
 
-def _server(samples: Dataset) -> Server | None:
+def _server(samples: FlowDataset) -> Server | None:
     return next((SERVERS[kind] for kind in type(samples).__mro__ if kind in SERVERS), None)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from flowbench.engine.gathering import from_all_processes
-from flowbench.models.base import FlowModel
+from flowbench.models.base import as_flow_model
 
 
 class NetworkTimer(Callback):
@@ -24,15 +24,15 @@ class NetworkTimer(Callback):
         self._start = 0.0
         self._handles: list[RemovableHandle] = []
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: FlowModel) -> None:
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._seconds = []
-        network = pl_module.network
+        network = as_flow_model(pl_module).network
         self._handles = [network.register_forward_pre_hook(self._begin), network.register_forward_hook(self._end)]
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: FlowModel) -> None:
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._remove()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: FlowModel, exception: BaseException) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._remove()
 
     def seconds_per_pair(self) -> float:

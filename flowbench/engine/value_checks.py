@@ -21,6 +21,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.accelerators import AcceleratorRegistry
 
+from flowbench.configs import plain
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.scenes import SyntheticScenes
 from flowbench.errors import FlowBenchError
@@ -100,7 +101,7 @@ def check_values(config: DictConfig, program: str) -> None:
     program: the file in conf/ that config was composed from.
     """
     written = OmegaConf.to_container(config, resolve=False)
-    meant = OmegaConf.to_container(config, resolve=True)
+    meant = plain(config)
     for key, value, rule in _ruled(written, meant, program):
         if not _fits(value, rule.kind) or not _in_range(value, rule):
             raise FlowBenchError(f"{key}={_shown(value)}: {_needed(rule)} is needed.")

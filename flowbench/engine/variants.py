@@ -21,7 +21,10 @@ _WORK = ("propagated", "propagated_gmacs", "dense_gmacs", "update_gmacs", "updat
 
 @dataclass(frozen=True)
 class Variant:
-    """One setting of a model that is evaluated. kind: what is set; value: None leaves the model as it is."""
+    """One setting of a model that is evaluated.
+
+    kind: what is set. value: a limit, or None for the model's own; a threshold, or DENSE.
+    """
 
     kind: Literal["limit", "threshold"]
     value: int | float | str | None
@@ -32,8 +35,8 @@ class Variant:
                 raise FlowBenchError(
                     f"{model.name} has no delta rule: leave threshold out, or choose a model=deltadeq_..."
                 )
-            model.set_threshold(None if self.value == DENSE else self.value)
-        elif self.value is not None:
+            model.set_threshold(None if isinstance(self.value, str) else self.value)
+        elif isinstance(self.value, int):
             model.set_iterations(self.value)
 
 
@@ -52,7 +55,7 @@ def chosen_variants(config: DictConfig, model: FlowModel) -> list[Variant]:
         return [Variant("limit", limit) for limit in limits]
     Variant("limit", limits[0]).apply(model)
     if is_compared(config.threshold):
-        return [Variant("threshold", value) for value in (DENSE, *thresholds)]
+        return [Variant("threshold", DENSE), *(Variant("threshold", value) for value in thresholds)]
     Variant("threshold", thresholds[0]).apply(model)
     return [Variant("limit", limit) for limit in limits]
 

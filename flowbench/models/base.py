@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict
 
@@ -238,6 +238,10 @@ class FlowModel(pl.LightningModule):
             )
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
+    def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
+        """The flow that `estimate` would give if it ended after step 1, 2, ...; none of a family that tells no steps."""
+        return iter(())
+
     def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
 
@@ -306,7 +310,7 @@ class FlowModel(pl.LightningModule):
     def _over_processes(self, total: Number, count: Number) -> tuple[Number, Number]:
         """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
         alone = not (dist.is_available() and dist.is_initialized())
-        if alone or not is_logged(self.trainer):
+        if alone or (self.global_step + 1) % log_interval(self.trainer):
             return total, count
         own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
         total, count = self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum")
@@ -328,7 +332,7 @@ class FlowModel(pl.LightningModule):
             )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if is_logged(self.trainer):
+        if (self.global_step + 1) % log_interval(self.trainer) == 0:
             gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
@@ -373,10 +377,16 @@ class FlowModel(pl.LightningModule):
             rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
 
 
-def is_logged(trainer: pl.Trainer) -> bool:
-    """Whether the step that is being trained is one of those that are logged."""
-    every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # one of its parts sets it
-    return (trainer.global_step + 1) % every == 0
+def log_interval(trainer: pl.Trainer) -> int:
+    """How many steps there are from one that is logged to the next."""
+    return trainer.log_every_n_steps  # type: ignore[attr-defined]  # one of the trainer's parts sets it
+
+
+def as_flow_model(module: pl.LightningModule) -> FlowModel:
+    """The module itself, as what FlowBench's callbacks need. Raises FlowBenchError for any other module."""
+    if not isinstance(module, FlowModel):
+        raise FlowBenchError(f"A {type(module).__name__} was trained or tested with callbacks that need a FlowModel.")
+    return module
 
 
 def _difference(image1: Tensor, image2: Tensor) -> str:
