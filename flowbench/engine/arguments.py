@@ -98,6 +98,8 @@ def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             options += [word, *[value for value in [next(rest, None)] if value is not None]]
         elif _is_option(word):
             options.append(word)
+        elif os.path.exists(word):
+            words.append(word)
         else:
             _refuse_option(word, next(rest, ""))
     return options, words

@@ -45,7 +45,7 @@ def refused(ended):
 
 def test_names_of_any_kind_are_predicted_from_and_to(model, tmp_path):
     save_ours(model, tmp_path / "a=b (1).ckpt")
-    folder = pictures(tmp_path / "Größe, it's (1) & #2!")
+    folder = pictures(tmp_path / "-Größe, it's (1) & #2!")
     words = ("ckpt=a=b (1).ckpt", "output=2024_11_27", "device=cpu", "hydra.run.dir=1.10")
     ended = run("predict.py", folder.name, *words, cwd=tmp_path)
     assert ended.code == 0, ended.told
