@@ -48,8 +48,11 @@ class EvaluationResult:
         return f"{self.settings['model']} on {self.settings['data']} ({self.settings['split']})"
 
 
-def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, pictures: int) -> None:
-    """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more."""
+def write_result(
+    result: EvaluationResult, model: FlowModel, samples: Dataset, pictures: int, figures: str | None = None
+) -> None:
+    """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more.
+    figures: "pdf" writes the report's charts as PDF, too."""
     folder = result.folder
     solver = {"solver": result.solver} if result.solver else {}
     write_json(folder / "metrics.json", {"metrics": result.metrics, **solver, "settings": result.settings})
@@ -70,7 +73,7 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: Dataset, p
         traces=result.traces,
         step_errors=list(_step_errors(model, samples, pictured)) if hasattr(model, "flows_after_steps") else (),
     )
-    write_report(folder / "report.html", report)
+    write_report(folder / "report.html", report, figures)
 
 
 def write_summary(folder: Path, results: Sequence[EvaluationResult]) -> None:
