@@ -16,7 +16,6 @@ from flowbench.structures import FlowBatch
 
 THRESHOLDS = {"1px": 1.0, "3px": 3.0, "5px": 5.0}
 LENGTH_BANDS = {"s0-10": (0.0, 10.0), "s10-40": (10.0, 40.0), "s40+": (40.0, float("inf"))}
-PERCENTAGES = frozenset({*THRESHOLDS, "fl_all"})
 
 
 def sample_sums(flow: Tensor, batch: FlowBatch) -> dict[str, tuple[Tensor, Tensor]]:

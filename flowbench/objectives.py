@@ -83,8 +83,8 @@ class MultiLevelLoss(Objective):
         _check_predictions(output)
         if len(self.weights) != len(output.predictions):
             raise FlowBenchError(
-                f"The objective has {len(self.weights)} weights for {len(output.predictions)} predictions: set as many "
-                "model.objective.weights, finest first."
+                f"The objective has {len(self.weights)} weights for {len(output.predictions)} predictions: give as "
+                "many, finest first."
             )
         truth = batch.flow / self.flow_unit
         return [self._term(prediction, truth, batch.valid) for prediction in output.predictions]

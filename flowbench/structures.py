@@ -16,6 +16,10 @@ from flowbench.errors import FlowBenchError
 from flowbench.images import unit_range
 
 
+class UnequalSizesError(FlowBenchError):
+    """Samples of several sizes cannot be stacked."""
+
+
 @dataclass(frozen=True)
 class FlowSample:
     """One picture pair as a data set gives it and as augmentation changes it.
@@ -92,9 +96,8 @@ class FlowBatch:
         sizes = sorted({sample.flow.shape[:2] for sample in samples})
         if len(sizes) > 1:
             found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
-            raise FlowBenchError(
-                f"The samples of a batch differ in size ({found}, height x width): set schedule.crop for training, "
-                "++data.eval_batch_size=1 for evaluation."
+            raise UnequalSizesError(
+                f"The samples of a batch differ in size ({found}, height x width): cut them to one, or batch them singly."
             )
         occluded = [sample.occluded for sample in samples if sample.occluded is not None]
         return cls(
@@ -135,10 +138,10 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.padding not in (None, "sintel", "kitti"):
-            raise FlowBenchError(f"data.protocol.padding={self.padding}: choose sintel, kitti or null.")
+            raise FlowBenchError(f"A protocol's padding is {self.padding}: choose sintel, kitti or null.")
         if self.updates is not None and (type(self.updates) is not int or self.updates < 1):
             raise FlowBenchError(
-                f"data.protocol.updates={self.updates}: a whole number above zero, or null, is needed."
+                f"A protocol's updates are {self.updates}: a whole number above zero, or null, is needed."
             )
 
 

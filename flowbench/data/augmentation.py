@@ -62,7 +62,7 @@ class RandomCrop:
         if crop_height > height or crop_width > width:
             raise FlowBenchError(
                 f"The crop of {crop_height}x{crop_width} (height x width) is larger than sample {sample.key}, which "
-                f"after its augmentations is {height}x{width}: make schedule.crop smaller."
+                f"after its augmentations is {height}x{width}: a smaller one is needed."
             )
         below, beside = self.margin
         top = _place(0, height - crop_height, below, generator)

@@ -77,12 +77,12 @@ class FlowDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         if type(crops_per_scene) is not int or crops_per_scene < 1:
-            raise FlowBenchError(f"data.crops_per_scene={crops_per_scene}: a whole number above zero is needed.")
+            raise FlowBenchError(f"crops_per_scene={crops_per_scene}: a whole number above zero is needed.")
         self.crops_per_scene = crops_per_scene
         self.half_flow = half_flow
         self.steps = steps
         if type(workers) is not int or workers < 0:
-            raise FlowBenchError(f"data.workers={workers}: a whole number from 0 up is needed.")
+            raise FlowBenchError(f"workers={workers}: a whole number from 0 up is needed.")
         self.workers = workers
         self.seed = seed
         self._tested: FlowDataset | None = None
@@ -194,7 +194,7 @@ class FlowDataModule(pl.LightningDataModule):
             # Lightning would pass over the evaluation in a process without samples, and the others wait for it.
             raise FlowBenchError(
                 f"{processes} processes cannot share out {len(samples)} of the pairs of '{self.name}': use "
-                f"trainer.devices={len(samples)} or fewer."
+                f"{len(samples)} processes or fewer."
             )
         sampler = EvaluationSampler(size=len(samples), share=self._share())
         return self._loader(samples, sampler=sampler, batch_size=self.eval_batch_size, collate_fn=FlowBatch.packed)

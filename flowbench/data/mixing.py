@@ -110,7 +110,7 @@ class TrainingSamples(Dataset[FlowSample]):
 
     def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise", keep_last: bool = False) -> None:
         if on_error not in ("raise", "skip"):
-            raise FlowBenchError(f"data.on_error={on_error}: choose raise or skip.")
+            raise FlowBenchError(f"on_error={on_error}: choose raise or skip.")
         # In the order of their stages.
         self.parts = sorted(parts, key=lambda part: math.inf if part.until is None else part.until)
         self.seed = seed

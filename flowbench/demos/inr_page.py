@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from flowbench.demos.inr_measure import Measured, cheapest_comparable, saved
+from flowbench.report.charts import LinePlot
 from flowbench.report.colour import error_scale_image, error_to_image
 from flowbench.report.drawing import captioned, grid, scaled
 from flowbench.report.html_table import html_metrics, html_table
-from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.line_plot import Line
 from flowbench.report.page import note, picture, plots, section, write_page
 
 _CELL_WIDTH = 576
@@ -85,7 +86,7 @@ def _row(each: Measured, dense: Measured) -> dict[str, Any]:
     }
 
 
-def _trade_off(measured: Sequence[Measured]) -> str:
+def _trade_off(measured: Sequence[Measured]) -> LinePlot:
     dense = measured[0]
     deltas = [(each.delta, each) for each in measured if each.delta is not None]
     lines = []
@@ -94,8 +95,8 @@ def _trade_off(measured: Sequence[Measured]) -> str:
         thresholds = [f"{delta.threshold:g}" for delta, _ in points]
         lost = [each.psnr - dense.psnr for _, each in points]
         lines.append(Line([saved(each, dense)[0] for _, each in points], lost, rule, rule, thresholds))
-    return line_plot_svg(lines, x="multiply-accumulates of the solve saved (%)", y="PSNR against dense (dB)")
+    return LinePlot(lines, x="multiply-accumulates of the solve saved (%)", y="PSNR against dense (dB)")
 
 
-def _training_plot(training: Sequence[float]) -> str:
-    return line_plot_svg([Line(range(1, len(training) + 1), training)], x="epoch", y="PSNR in training (dB)")
+def _training_plot(training: Sequence[float]) -> LinePlot:
+    return LinePlot([Line(range(1, len(training) + 1), training)], x="epoch", y="PSNR in training (dB)")

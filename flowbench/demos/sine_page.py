@@ -12,9 +12,9 @@ from torch import Tensor
 from flowbench.demos.sine_network import STEPS, UNITS, SineNetwork
 from flowbench.demos.sine_training import Epoch, sine_points
 from flowbench.demos.state_analysis import dimensions_a_step, explained_variance, first_still_step, movements
-from flowbench.report.bars import step_bars_svg
-from flowbench.report.line_plot import Line, line_plot_svg
-from flowbench.report.page import note, plots, section, write_page
+from flowbench.report.charts import LinePlot, StepBars
+from flowbench.report.line_plot import Line
+from flowbench.report.page import Plots, note, plots, section, write_page
 
 STILL = 0.01
 _FITS_AFTER = (1, 5, 10, 15)
@@ -53,26 +53,26 @@ def write_sine_page(path: Path, figures: SineFigures, history: Sequence[Epoch]) 
     """Raises FlowBenchError where the page cannot be written."""
     sections = [
         section("Fits", _fits(figures)),
-        section("The space of the states", _components(figures)),
-        section("Dimensions on their way", _trajectories(figures)),
-        section("When a dimension comes to rest", _rest(figures)),
+        section("The space of the states", *_components(figures)),
+        section("Dimensions on their way", *_trajectories(figures)),
+        section("When a dimension comes to rest", *_rest(figures)),
         section("Training", _training(history)),
     ]
     write_page(path, "An equilibrium that follows a sine", sections)
 
 
-def _fits(figures: SineFigures) -> str:
+def _fits(figures: SineFigures) -> Plots:
     x = figures.x[:, 0].tolist()
     lines = [Line(x, figures.y[:, 0].tolist(), "sin x", "sin x")]
     lines += [Line(x, figures.fits[step - 1].tolist(), name, name) for step, name in _named_steps()]
-    return plots(line_plot_svg(lines, x="x", y="answer"))
+    return plots(LinePlot(lines, x="x", y="answer"))
 
 
 def _named_steps() -> list[tuple[int, str]]:
     return [(step, f"{step} step" if step == 1 else f"{step} steps") for step in _FITS_AFTER]
 
 
-def _components(figures: SineFigures) -> str:
+def _components(figures: SineFigures) -> tuple[Plots, str]:
     shares = (100 * explained_variance(figures.states)).tolist()
     needed = sum(share < 99 for share in shares) + 1
     lines = [
@@ -80,37 +80,37 @@ def _components(figures: SineFigures) -> str:
         Line([1, _COMPONENTS], [99, 99], "99%", "99%"),
     ]
     told = f"{needed} of {UNITS} components explain 99% of the variance of all states, all {STEPS} steps together."
-    return plots(line_plot_svg(lines, x="principal components", y="variance explained (%)")) + note(told)
+    return plots(LinePlot(lines, x="principal components", y="variance explained (%)")), note(told)
 
 
-def _trajectories(figures: SineFigures) -> str:
+def _trajectories(figures: SineFigures) -> tuple[Plots, str]:
     followed = figures.states[:, _FOLLOWED : _FOLLOWED + 1]
     moved = movements(followed)[:, 0]
     steps = range(1, STEPS + 1)
     return plots(
-        line_plot_svg(_dimensions(steps, followed[:, 0]), x="step", y="state"),
-        line_plot_svg(_dimensions(steps[:-1], moved), x="step", y="|change| to the next step", log_y=True),
-    ) + note(f"All {UNITS} dimensions at x = {figures.x[_FOLLOWED].item():.2f}.")
+        LinePlot(_dimensions(steps, followed[:, 0]), x="step", y="state"),
+        LinePlot(_dimensions(steps[:-1], moved), x="step", y="|change| to the next step", log_y=True),
+    ), note(f"All {UNITS} dimensions at x = {figures.x[_FOLLOWED].item():.2f}.")
 
 
 def _dimensions(steps: Sequence[int], values: Tensor) -> list[Line]:
     return [Line(steps, column.tolist(), f"dimension {number}") for number, column in enumerate(values.T, start=1)]
 
 
-def _rest(figures: SineFigures) -> str:
+def _rest(figures: SineFigures) -> tuple[Plots, str]:
     counts = dimensions_a_step(figures.first_still, STEPS).tolist()
     errors = [Line(range(1, STEPS + 1), figures.errors.tolist())]
     return plots(
-        step_bars_svg(counts, x="step", y=f"dimensions of {UNITS} first at rest"),
-        line_plot_svg(errors, x="step", y="mean squared error", log_y=True),
-    ) + note(
+        StepBars(counts, x="step", y=f"dimensions of {UNITS} first at rest"),
+        LinePlot(errors, x="step", y="mean squared error", log_y=True),
+    ), note(
         f"At rest: the first step after which a dimension moves less than {STILL}; those that never do are at {STEPS}."
     )
 
 
-def _training(history: Sequence[Epoch]) -> str:
+def _training(history: Sequence[Epoch]) -> Plots:
     epochs = range(len(history))
     return plots(
-        line_plot_svg([Line(epochs, [each.loss for each in history])], x="epoch", y="loss", log_y=True),
-        line_plot_svg([Line(epochs, [each.sigma for each in history])], x="epoch", y="largest singular value"),
+        LinePlot([Line(epochs, [each.loss for each in history])], x="epoch", y="loss", log_y=True),
+        LinePlot([Line(epochs, [each.sigma for each in history])], x="epoch", y="largest singular value"),
     )

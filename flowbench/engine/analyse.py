@@ -37,6 +37,7 @@ from flowbench.networks.delta_shares import DeltaSolve, delta_solve, dense_netwo
 from flowbench.networks.deqflow import DEQFlow
 from flowbench.ops.delta import Delta
 from flowbench.report.convergence_page import ConvergencePage, PartFigures, write_convergence_page
+from flowbench.report.figure_files import check_figures
 from flowbench.report.table import columns_table, print_table
 
 PAGE = "analysis.html"
@@ -69,6 +70,7 @@ def analyse(config: DictConfig) -> AnalysisResult:
     """
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
+    check_figures(config.figures)
     tolerances, deltas = _tolerances(config), _deltas(config)
     deq = _equilibrium(config)
     model = load_model(config.ckpt, config.get("model"))[0].to(chosen_device(str(config.device)))
@@ -169,7 +171,7 @@ def _write(
         summary=result.summary,
         left_out=result.left_out,
     )
-    write_convergence_page(result.page, page)
+    write_convergence_page(result.page, page, config.figures)
     settings = {
         "model": model.name,
         "checkpoint": str(config.ckpt),

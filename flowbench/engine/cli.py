@@ -36,7 +36,6 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
     What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well. positional: the
     setting that words without a name belong to, as in `predict.py clip.mp4`.
     """
-    keep_freed_memory()
     # Hydra then passes its errors on instead of printing and ending the program itself.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
@@ -78,6 +77,8 @@ def _in_a_sentence(task: Task, config_name: str, failures: Failures) -> Task:
         failures.begin()
         try:
             check_values(config, config_name)
+            if config.keep_freed_memory:
+                keep_freed_memory()
             return task(config)
         except Interrupted as end:
             if is_first_process():

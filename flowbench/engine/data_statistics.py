@@ -16,10 +16,12 @@ from flowbench.configs import build
 from flowbench.data.pair_statistics import OCTAVES, pair_statistics, resized
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv
+from flowbench.report.charts import LinePlot
 from flowbench.report.colour import flow_to_image
 from flowbench.report.drawing import captioned, grid, scaled
+from flowbench.report.figure_files import check_figures
 from flowbench.report.html_table import html_table
-from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.line_plot import Line
 from flowbench.report.page import picture, plots, section, write_page
 from flowbench.report.table import columns_table, print_table
 from flowbench.structures import FlowSample
@@ -34,6 +36,7 @@ def data_statistics(config: DictConfig) -> Path:
 
     Raises FlowBenchError where neither is.
     """
+    check_figures(config.figures)
     sets = [(name, config[name]) for name in ("data", "beside") if config.get(name)]
     if not sets:
         raise FlowBenchError(
@@ -49,7 +52,7 @@ def data_statistics(config: DictConfig) -> Path:
     sections = [section("Statistics", html_table(rows, name="statistics"), plots(_spectra(rows)))]
     for name, pairs in chosen.items():
         sections.append(section(name, picture(_sheet(pairs, config.size), f"First images of {name}, and their flow")))
-    write_page(folder / "statistics.html", "Statistics of pairs", sections)
+    write_page(folder / "statistics.html", "Statistics of pairs", sections, config.figures)
     print_table(columns_table(rows))
     Console(highlight=False, soft_wrap=True).print(folder / "statistics.html")
     return folder / "statistics.html"
@@ -66,12 +69,12 @@ def _chosen(data: DictConfig, config: DictConfig) -> Subset[FlowSample]:
     return Subset(samples, np.linspace(0, len(samples) - 1, count).round().astype(int).tolist())
 
 
-def _spectra(rows: Sequence[dict[str, Any]]) -> str:
+def _spectra(rows: Sequence[dict[str, Any]]) -> LinePlot:
     lines = []
     for row in rows:
         powers = [value for key, value in row.items() if key.startswith("power")]
         lines.append(Line([float(2**octave) for octave in range(1, OCTAVES + 1)], powers, series=row["pairs of"]))
-    return line_plot_svg(lines, x="details from this size (px) to twice it", y="power", log_y=True)
+    return LinePlot(lines, x="details from this size (px) to twice it", y="power", log_y=True)
 
 
 def _sheet(pairs: Subset[FlowSample], size: Sequence[int] | None) -> np.ndarray:

@@ -33,6 +33,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
+from flowbench.report.figure_files import check_figures
 from flowbench.structures import FlowDataset
 
 
@@ -53,6 +54,7 @@ def evaluate(config: DictConfig) -> list[EvaluationResult]:
     """
     if not config.get("ckpt"):
         raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
+    check_figures(config.figures)
     folder = Path(HydraConfig.get().runtime.output_dir)
     model, settings = load_model(config.ckpt, config.get("model"))
     model.warm_start = config.warm_start
@@ -138,7 +140,7 @@ def _evaluated(
         headline=test.data.protocol.headline,
     )
     if is_first_process():
-        write_result(result, model.to(trainer.strategy.root_device), test.samples, config.pictures)
+        write_result(result, model.to(trainer.strategy.root_device), test.samples, config.pictures, config.figures)
         print_result(result)
     return result
 

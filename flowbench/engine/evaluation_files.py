@@ -47,8 +47,11 @@ class EvaluationResult:
         return f"{self.settings['model']} on {self.settings['data']} ({self.settings['split']})"
 
 
-def write_result(result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictures: int) -> None:
-    """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more."""
+def write_result(
+    result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictures: int, figures: str | None = None
+) -> None:
+    """pictures: how many of the worst, the median and the best samples are shown; their flow is computed once more.
+    figures: "pdf" writes the report's charts as PDF, too."""
     folder = result.folder
     solver = {"solver": result.solver} if result.solver else {}
     write_json(folder / "metrics.json", {"metrics": result.metrics, **solver, "settings": result.settings})
@@ -69,7 +72,7 @@ def write_result(result: EvaluationResult, model: FlowModel, samples: FlowDatase
         traces=result.traces,
         step_errors=[each for each in _step_errors(model, samples, pictured) if each.epe],
     )
-    write_report(folder / "report.html", report)
+    write_report(folder / "report.html", report, figures)
 
 
 def write_summary(folder: Path, results: Sequence[EvaluationResult]) -> None:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import resolved
+from flowbench.engine.cpu_memory import can_keep_freed_memory
 from flowbench.engine.resumed_settings import read_settings, words_of_run
 from flowbench.engine.run_status import STATUS, read_status
 from flowbench.errors import FlowBenchError
@@ -49,6 +50,7 @@ def record(
         "packages": {name: _version(name) for name in _PACKAGES},
         "git": _git_state(),
         "processes": processes,
+        "keep_freed_memory": config.keep_freed_memory and can_keep_freed_memory(),
         "pairs": counts,
         "trees": trees,
     }

@@ -18,6 +18,7 @@ from flowbench.engine.choices import groups, unknown_choice
 from flowbench.engine.faults import fault
 from flowbench.engine.hints import meant_setting
 from flowbench.errors import FlowBenchError
+from flowbench.structures import UnequalSizesError
 
 USER_ERRORS = (FlowBenchError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
 
@@ -28,6 +29,11 @@ _UNKNOWN_NAME = re.compile(
 )
 _SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'\n1\.", re.S)
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "provider=")
+
+# Which settings mend what lower layers say without knowing of settings.
+_REMEDIES: dict[type[FlowBenchError], str] = {
+    UnequalSizesError: " Set schedule.crop for training, ++data.eval_batch_size=1 for evaluation."
+}
 
 
 def is_explained(error: BaseException) -> bool:
@@ -42,7 +48,7 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     """
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
-        return _from_worker(str(ours))
+        return _from_worker(str(ours)) + _REMEDIES.get(type(ours), "")
     if told := fault(error, config=config):
         return told
     if isinstance(error, OSError) and not isinstance(error, HydraException):

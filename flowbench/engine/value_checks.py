@@ -53,6 +53,7 @@ _ANY = {"*": r"[^.]+", "**": r".+"}
 # By the key, in which * is any name and ** any number of them. `<program>:<key>` is a setting of that program alone.
 _RULES = {
     "debug": _Rule(bool),
+    "keep_freed_memory": _Rule(bool),
     "seed": _Rule(int, 0, most=2**32 - 1),
     "schedule.steps": _COUNT,
     "schedule.batch_size": _COUNT,

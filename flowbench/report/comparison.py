@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.charts import LinePlot
+from flowbench.report.line_plot import Line
 
 _ERROR = "EPE (px)"
 _WORK = "propagated_gmacs"
@@ -17,8 +18,8 @@ def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
     return "Thresholds" if "threshold" in rows[0] else "Step limits"
 
 
-def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The error against the limit or the work, and against the time, as SVG.
+def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
+    """The error against the limit or the work, and against the time.
 
     rows: `limit` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `propagated_gmacs`.
     """
@@ -38,5 +39,5 @@ def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _line(x: Sequence[float], y: Sequence[float], labels: Sequence[str], title: str) -> str:
-    return line_plot_svg([Line(x, y, labels=labels)], x=title, y=_ERROR)
+def _line(x: Sequence[float], y: Sequence[float], labels: Sequence[str], title: str) -> LinePlot:
+    return LinePlot([Line(x, y, labels=labels)], x=title, y=_ERROR)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowbench.report.line_plot import Line, line_plot_svg
+from flowbench.report.charts import LinePlot
+from flowbench.report.line_plot import Line
 
 MOST_LINES = 50
 
@@ -29,8 +30,8 @@ class StepErrors:
     epe: Sequence[float]
 
 
-def residual_plots(traces: Sequence[Trace]) -> list[str]:
-    """The absolute and the relative residuals as SVG, of at most MOST_LINES samples that lie evenly in the data."""
+def residual_plots(traces: Sequence[Trace]) -> list[LinePlot]:
+    """The absolute and the relative residuals of at most MOST_LINES samples that lie evenly in the data."""
     count = min(len(traces), MOST_LINES)
     shown = [traces[number * len(traces) // count] for number in range(count)]
     return [
@@ -39,11 +40,11 @@ def residual_plots(traces: Sequence[Trace]) -> list[str]:
     ]
 
 
-def error_plot(errors: Sequence[StepErrors]) -> str:
-    """The error after each step as SVG."""
+def error_plot(errors: Sequence[StepErrors]) -> LinePlot:
+    """The error after each step."""
     return _plot([(each.key, each.group, each.epe) for each in errors], "end-point error (px)")
 
 
-def _plot(curves: Sequence[tuple[str, str, Sequence[float]]], y: str) -> str:
+def _plot(curves: Sequence[tuple[str, str, Sequence[float]]], y: str) -> LinePlot:
     lines = [Line(range(1, len(values) + 1), values, name, series) for name, series, values in curves]
-    return line_plot_svg(lines, x="solver step", y=y, log_y=True)
+    return LinePlot(lines, x="solver step", y=y, log_y=True)

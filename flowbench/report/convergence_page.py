@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from flowbench.report.bars import step_bars_svg
+from flowbench.report.charts import LinePlot, ShareMap, StepBars
 from flowbench.report.colour import flow_to_image, longest_flow, wheel_image
 from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid, scaled
-from flowbench.report.heat_map import share_map_svg, steps_scale_image, steps_to_image
+from flowbench.report.heat_map import steps_scale_image, steps_to_image
 from flowbench.report.html_table import html_table
-from flowbench.report.line_plot import Line, line_plot_svg
-from flowbench.report.page import note, picture, plots, section, write_page
+from flowbench.report.line_plot import Line
+from flowbench.report.page import Plots, note, picture, plots, section, write_page
 
 _CELL_WIDTH = 590
 
@@ -73,17 +73,20 @@ class ConvergencePage:
     left_out: Sequence[Mapping[str, Any]]
 
 
-def write_convergence_page(path: str | Path, page: ConvergencePage) -> None:
-    """Writes one HTML file that needs nothing else. Raises FlowBenchError, naming the file, when it cannot be written."""
+def write_convergence_page(path: str | Path, page: ConvergencePage, figures: str | None = None) -> None:
+    """Writes one HTML file that needs nothing else, and figures as `write_page` does.
+
+    Raises FlowBenchError, naming the file, when it cannot be written.
+    """
     sections = [
         section("The solve", html_table(page.summary, name="summary"), *map(note, page.notes)),
         section("First step under a tolerance, by pixel", *_pictures(page)),
-        section("First step under a tolerance, by channel", _channels(page)),
-        section("First step under a tolerance, all dimensions", _counts(page)),
-        section("Energy and residuals", _traces(page)),
+        section("First step under a tolerance, by channel", *_channels(page)),
+        section("First step under a tolerance, all dimensions", *_counts(page)),
+        section("Energy and residuals", *_traces(page)),
         section("What a delta rule leaves out, by layer and step", *_left_out(page)),
     ]
-    write_page(path, page.title, sections)
+    write_page(path, page.title, sections, figures)
 
 
 def _pictures(page: ConvergencePage) -> list[str]:
@@ -123,7 +126,7 @@ def _of_part(part: PartFigures) -> list[tuple[PartFigures, FirstSteps]]:
     return [(part, first) for first in part.first_steps]
 
 
-def _channels(page: ConvergencePage) -> str:
+def _channels(page: ConvergencePage) -> list[str | Plots]:
     hidden, *others = page.parts
     curves, energies = [], []
     for first in hidden.first_steps:
@@ -141,43 +144,44 @@ def _channels(page: ConvergencePage) -> str:
             medians = ", ".join(f"{step:g}" if np.isfinite(step) else "never" for step in first.by_channel[1])
             told.append(f"{part.name}, under {first.tolerance:g}: medians of the channels {medians}.")
     title = f"channels of the {hidden.name}, from the quickest to the slowest"
-    return plots(
-        line_plot_svg(curves, x=title, y="first step"),
-        line_plot_svg(energies, x=title, y="share of the squared change (%)"),
-    ) + "".join(map(note, told))
+    ranked = plots(
+        LinePlot(curves, x=title, y="first step"),
+        LinePlot(energies, x=title, y="share of the squared change (%)"),
+    )
+    return [ranked, *map(note, told)]
 
 
-def _counts(page: ConvergencePage) -> str:
+def _counts(page: ConvergencePage) -> list[str | Plots]:
     bars, told = [], []
     for part, first in _all_first_steps(page):
         bars.append(
-            step_bars_svg(
-                (100 * first.counts).tolist(), x="step", y=f"% of the {part.name} first under {first.tolerance:g}"
-            )
+            StepBars((100 * first.counts).tolist(), x="step", y=f"% of the {part.name} first under {first.tolerance:g}")
         )
         told.append(f"{part.name} under {first.tolerance:g}: {100 * first.never:.1f}%")
-    return plots(*bars, *map(_arrived, page.parts)) + note(f"Never within the steps: {'; '.join(told)}.")
+    return [plots(*bars, *map(_arrived, page.parts)), note(f"Never within the steps: {'; '.join(told)}.")]
 
 
-def _traces(page: ConvergencePage) -> str:
+def _traces(page: ConvergencePage) -> list[str | Plots]:
     def lines(of: Callable[[PartFigures], np.ndarray]) -> list[Line]:
         return [Line(range(1, len(of(part)) + 1), of(part).tolist(), part.name, part.name) for part in page.parts]
 
-    return plots(
-        line_plot_svg(lines(lambda part: 100 * part.cumulative_energy), x="step", y="share of the squared change (%)"),
-        line_plot_svg(lines(lambda part: part.relative_changes), x="step", y="relative change", log_y=True),
-        line_plot_svg(lines(lambda part: part.changes), x="step", y="absolute change", log_y=True),
-    )
+    return [
+        plots(
+            LinePlot(lines(lambda part: 100 * part.cumulative_energy), x="step", y="share of the squared change (%)"),
+            LinePlot(lines(lambda part: part.relative_changes), x="step", y="relative change", log_y=True),
+            LinePlot(lines(lambda part: part.changes), x="step", y="absolute change", log_y=True),
+        )
+    ]
 
 
-def _arrived(part: PartFigures) -> str:
+def _arrived(part: PartFigures) -> LinePlot:
     lines = []
     for first in part.first_steps:
         name = f"under {first.tolerance:g}"
         lines.append(Line(range(1, len(first.counts) + 1), (100 * first.counts.cumsum()).tolist(), name, name))
-    return line_plot_svg(lines, x="step", y=f"% of the {part.name} that has been under a tolerance")
+    return LinePlot(lines, x="step", y=f"% of the {part.name} that has been under a tolerance")
 
 
-def _left_out(page: ConvergencePage) -> list[str]:
-    maps = [share_map_svg(rule.layers, x="step", told=f"{rule.name} rule: {rule.told} left out") for rule in page.rules]
+def _left_out(page: ConvergencePage) -> list[str | Plots]:
+    maps = [ShareMap(rule.layers, x="step", told=f"{rule.name} rule: {rule.told} left out") for rule in page.rules]
     return [html_table(page.left_out, name="left-out"), plots(*maps), *map(note, page.rule_notes)]

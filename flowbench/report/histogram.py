@@ -19,12 +19,8 @@ def histogram_svg(values: Sequence[float], unit: str, counted: str) -> str:
     instance "samples". The dashed lines are the median and the mean of all finite values. Colours come from the page's
     style sheet.
     """
-    finite = np.asarray(values, dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
-    low, high = min(0.0, float(finite.min())), float(np.quantile(finite, 0.99))
-    high = high if high > low else low + 1.0
-    edges = np.linspace(low, high, _BINS + 1)
-    counts = np.histogram(np.minimum(finite, high), edges)[0]
+    finite, edges, counts = binned(values)
+    low, high = float(edges[0]), float(edges[-1])
     parts = [
         *_bars(counts, edges, unit, counted, cut=finite.max() > high),
         *_axes(edges, int(counts.max()), unit, counted, cut=finite.max() > high),
@@ -33,6 +29,16 @@ def histogram_svg(values: Sequence[float], unit: str, counted: str) -> str:
     label = escape(f"Histogram of {finite.size} {counted} over {unit}")
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     return f'<svg class="histogram" {box} role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def binned(values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The finite values, the edges of the bars, and their counts; the last one counts all that is above its lower edge."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    low, high = min(0.0, float(finite.min())), float(np.quantile(finite, 0.99))
+    high = high if high > low else low + 1.0
+    edges = np.linspace(low, high, _BINS + 1)
+    return finite, edges, np.histogram(np.minimum(finite, high), edges)[0]
 
 
 def _bars(counts: np.ndarray, edges: np.ndarray, unit: str, counted: str, cut: bool) -> list[str]:

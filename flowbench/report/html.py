@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from flowbench.io.image import read_image
+from flowbench.report.charts import Histogram
 from flowbench.report.comparison import comparison_plots, comparison_title
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
-from flowbench.report.histogram import histogram_svg
 from flowbench.report.html_table import html_metrics, html_table
-from flowbench.report.page import note, picture, plots, render_page, section, write_page
+from flowbench.report.page import Plots, Section, note, picture, plots, render_page, section, write_page
 
 _WIDEST_PICTURE = 1600
 
@@ -53,12 +53,13 @@ class Report:
     step_errors: Sequence[StepErrors] = ()
 
 
-def write_report(path: str | Path, report: Report) -> None:
-    """Writes the report as one HTML file: pictures inside, no request to anywhere, all text escaped.
+def write_report(path: str | Path, report: Report, figures: str | None = None) -> None:
+    """Writes the report as one HTML file: pictures inside, no request to anywhere, all text escaped. figures="pdf" also
+    writes its charts as PDF, see `write_page`.
 
     Raises FlowBenchError, naming the file, when a picture cannot be read or the report cannot be written.
     """
-    write_page(path, report.title, _sections(report))
+    write_page(path, report.title, _sections(report), figures)
 
 
 def render_report(report: Report) -> str:
@@ -66,23 +67,23 @@ def render_report(report: Report) -> str:
     return render_page(report.title, _sections(report))
 
 
-def _sections(report: Report) -> list[str]:
+def _sections(report: Report) -> list[Section]:
     sections = []
     if report.metrics:
         sections.append(section("Metrics", html_metrics(report.metrics)))
     if report.compared:
         table = html_table(report.compared, name="compared")
-        sections.append(section(comparison_title(report.compared), table + plots(*comparison_plots(report.compared))))
+        sections.append(section(comparison_title(report.compared), table, plots(*comparison_plots(report.compared))))
     if report.solver:
         sections.append(section("Solver", html_metrics(report.solver, name="solver")))
     if report.settings:
         sections.append(section("Settings", _settings(report.settings)))
     errors = [row["epe"] for row in report.per_sample if row.get("epe") is not None]
     if np.isfinite(errors).any():
-        figure = histogram_svg(errors, unit="end-point error (px)", counted="samples")
+        figure = Histogram(errors, unit="end-point error (px)", counted="samples")
         sections.append(section("Error of the samples", figure))
     if report.traces:
-        sections.append(section("Convergence", _convergence(report)))
+        sections.append(section("Convergence", *_convergence(report)))
     for group in dict.fromkeys(each.group for each in report.pictures):
         figures = [_figure(each) for each in report.pictures if each.group == group]
         sections.append(section(group or "Pictures", "\n".join(figures)))
@@ -93,13 +94,15 @@ def _sections(report: Report) -> list[str]:
     return sections
 
 
-def _convergence(report: Report) -> str:
-    content = plots(*residual_plots(report.traces))
+def _convergence(report: Report) -> list[str | Plots]:
+    content: list[str | Plots] = [plots(*residual_plots(report.traces))]
     if len(report.traces) > MOST_LINES:
-        content += note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
+        content.append(
+            note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
+        )
     if report.step_errors:
-        content += plots(error_plot(report.step_errors))
-        content += note("Error of the pictured samples from a cold start, had the solver ended after this step.")
+        told = "Error of the pictured samples from a cold start, had the solver ended after this step."
+        content += [plots(error_plot(report.step_errors)), note(told)]
     return content
 
 

@@ -1,46 +1,82 @@
-"""A page of figures that needs nothing else: titled sections of plots, tables, pictures and notes."""
+"""A page that needs nothing else: titled sections of charts, tables, pictures and notes."""
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment
 
 from flowbench.io.atomic import written_aside
 from flowbench.io.image import encode_image
+from flowbench.report.charts import Chart
+from flowbench.report.figure_files import FOLDER, write_figures
 
 
-def write_page(path: str | Path, title: str, sections: Sequence[str]) -> None:
-    """Writes one HTML file. sections: HTML, as `section` makes it.
+@dataclass(frozen=True)
+class Plots:
+    """Charts side by side where the window has room."""
+
+    charts: tuple[Chart, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """title: plain text. content: HTML or charts, one part below the other."""
+
+    title: str
+    content: tuple[str | Chart | Plots, ...]
+
+    @property
+    def charts(self) -> list[Chart]:
+        rows = [
+            part.charts if isinstance(part, Plots) else (part,) for part in self.content if not isinstance(part, str)
+        ]
+        return [chart for row in rows for chart in row]
+
+    @property
+    def html(self) -> str:
+        return "".join(map(_html, self.content))
+
+
+def _html(part: str | Chart | Plots) -> str:
+    if isinstance(part, Plots):
+        return f'<div class="plots">{"".join(chart.svg() for chart in part.charts)}</div>'
+    return part if isinstance(part, str) else part.svg()
+
+
+def write_page(path: str | Path, title: str, sections: Sequence[Section], figures: str | None = None) -> None:
+    """Writes one HTML file, and with figures="pdf" each chart as a PDF, named for its section, into figures/ beside it.
 
     Raises FlowBenchError, naming the file, when it cannot be written.
     """
     page = render_page(title, sections)
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")
+    if figures:
+        write_figures(Path(path).parent / FOLDER, {section.title: section.charts for section in sections})
 
 
-def render_page(title: str, sections: Sequence[str]) -> str:
-    """The page's HTML. title: plain, escaped here."""
-    parts = {"title": escape(title), "content": "\n".join(sections)}
+def render_page(title: str, sections: Sequence[Section]) -> str:
+    """The page's HTML. title: plain text."""
     template = files("flowbench.report").joinpath("report_template.html").read_text(encoding="utf-8")
-    # In one pass, so that a user's text that looks like a placeholder stays what it is.
-    return re.sub(r"\{\{(title|content)\}\}", lambda match: parts[match[1]], template)
+    environment = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True)
+    return environment.from_string(template).render(title=title, sections=sections)
 
 
-def section(title: str, *content: str) -> str:
-    """content: HTML, one part below the other."""
-    return f"<section>\n<h2>{escape(title)}</h2>\n{''.join(content)}\n</section>"
+def section(title: str, *content: str | Chart | Plots) -> Section:
+    """title: plain text. content: HTML or charts, one part below the other."""
+    return Section(title, content)
 
 
-def plots(*svgs: str) -> str:
-    """Plots side by side where the window has room."""
-    return f'<div class="plots">{"".join(svgs)}</div>'
+def plots(*charts: Chart) -> Plots:
+    """Charts side by side where the window has room."""
+    return Plots(charts)
 
 
 def note(text: str) -> str:

@@ -20,7 +20,7 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_a_save_that_fails_midway_leaves_the_old_file(tmp_path):
     path, files = tmp_path / "last.ckpt", AtomicCheckpointIO()
     files.save_checkpoint({"weight": torch.arange(4)}, path)
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(Exception, match=r"pickle|local object"):
         files.save_checkpoint({"weight": torch.zeros(100_000), "unpicklable": lambda: None}, path)
     assert torch.equal(files.load_checkpoint(path)["weight"], torch.arange(4))
     assert os.listdir(tmp_path) == ["last.ckpt"]

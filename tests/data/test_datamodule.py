@@ -133,8 +133,8 @@ def test_a_crop_that_does_not_fit_shows_before_the_first_step():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"protocol": {"updates": "many"}}, r"data\.protocol\.updates=many: a whole number above zero"),
-        ({"protocol": {"padding": "foo"}}, r"data\.protocol\.padding=foo: choose sintel, kitti or null"),
+        ({"protocol": {"updates": "many"}}, r"protocol's updates are many: a whole number above zero"),
+        ({"protocol": {"padding": "foo"}}, r"protocol's padding is foo: choose sintel, kitti or null"),
         ({"protocol": {"updats": 3}}, r"data\.protocol=.*updats"),
         ({"cache": "folder"}, r"data\.cache=folder: give \{folder: \.\.\., gigabytes"),
         ({"cache": {"folder": "x"}}, r"data\.cache=.* give \{folder"),
@@ -155,5 +155,5 @@ def test_counts_leave_out_what_is_missing():
 
 def test_samples_of_different_sizes_are_no_batch():
     samples = [addressed_sample(0), addressed_sample(1, height=18)]
-    with pytest.raises(FlowBenchError, match=r"differ in size \(18x30 and 20x30.*set schedule\.crop"):
+    with pytest.raises(FlowBenchError, match=r"differ in size \(18x30 and 20x30.*cut them to one"):
         FlowBatch.collate(samples)

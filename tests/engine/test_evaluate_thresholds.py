@@ -35,7 +35,7 @@ def evaluated(checkpoint, folder, *words):
 @pytest.fixture(scope="module")
 def compared(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
-    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "steps=6")
+    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "steps=6", "figures=pdf")
     assert ended.code == 0, ended.told
     return ended, folder
 
@@ -95,3 +95,10 @@ def test_a_rule_that_is_switched_off_has_no_threshold(checkpoint, tmp_path):
 def test_thresholds_that_make_no_sense_are_refused(given):
     with pytest.raises(FlowBenchError, match=r"threshold=.*: one number from 0 up, or a list of them"):
         chosen_thresholds(OmegaConf.create(given) if isinstance(given, list) else given)
+
+
+def test_figures_are_written_for_a_paper_where_that_is_asked_for(compared, checkpoint, tmp_path):
+    names = {path.name for path in (compared[1] / "figures").iterdir()}
+    assert {"thresholds_1.pdf", "error_of_the_samples.pdf", "convergence_1.pdf"} <= names
+    ended = evaluated(checkpoint, tmp_path, "figures=png")
+    assert (ended.code, "figures=png: choose pdf or null." in ended.told) == (1, True)

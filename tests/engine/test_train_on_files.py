@@ -119,4 +119,4 @@ def test_a_checkpoint_finds_its_data_where_the_command_line_says(roots, tmp_path
 def test_a_choice_that_there_is_not_is_refused(roots, tmp_path):
     ended = trained(tmp_path / "run", "data=chairs", "data.on_error=ignore", *roots)
     assert ended.code == 1
-    assert "data.on_error=ignore: choose raise or skip" in ended.told
+    assert "on_error=ignore: choose raise or skip" in ended.told

@@ -1,21 +1,26 @@
 """A page holds its sections in order, with its pictures inside and all text escaped."""
 
 import base64
+import os
 import re
 
 import cv2
 import numpy as np
 
+from flowbench.report.charts import LinePlot
+from flowbench.report.line_plot import Line
 from flowbench.report.page import note, picture, plots, section, write_page
 
 
 def test_sections_follow_in_order_and_text_cannot_break_the_page(tmp_path):
-    sections = [section("<one>", plots("<svg/>"), note("a < b")), section("two {{content}}")]
-    write_page(tmp_path / "page.html", "{{content}} & more", sections)
+    chart = LinePlot([Line([1, 2], [3, 4])], x="a < b", y="y")
+    sections = [section("<one>", plots(chart), note("a < b")), section("two {{ title }}")]
+    write_page(tmp_path / "page.html", "{{ sections }} & more", sections)
     page = (tmp_path / "page.html").read_text()
-    assert "<title>{{content}} &amp; more</title>" in page
-    assert re.findall("<h2>(.*)</h2>", page) == ["&lt;one&gt;", "two {{content}}"]
-    assert '<div class="plots"><svg/></div><p class="note">a &lt; b</p>' in page
+    assert "<title>{{ sections }} &amp; more</title>" in page
+    assert re.findall("<h2>(.*)</h2>", page) == ["&lt;one&gt;", "two {{ title }}"]
+    assert f'<div class="plots">{chart.svg()}</div><p class="note">a &lt; b</p>' in page
+    assert os.listdir(tmp_path) == ["page.html"]
 
 
 def test_a_picture_is_part_of_the_page():
