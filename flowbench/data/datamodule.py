@@ -158,7 +158,7 @@ class FlowDataModule(pl.LightningDataModule):
             yield "val", self.val
         yield from ((f"test/{name}", samples) for name, samples in self.test.items())
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[FlowSample]:
         # The sampler counts batches, of which an accumulated step takes several.
         accumulated = self._attached.accumulate_grad_batches
         sampler = TrainingSampler(
@@ -177,7 +177,7 @@ class FlowDataModule(pl.LightningDataModule):
         """Batches travel from the loaders to the device as they are stored, and become numbers there."""
         return batch.unpacked()
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[FlowSample]:
         return self._evaluation_loader(self._validated())
 
     def _validated(self) -> FlowDataset:
@@ -185,10 +185,10 @@ class FlowDataModule(pl.LightningDataModule):
         val = self._filled(self.val, "val")
         return LenientSamples(val) if self.on_error == "skip" else val
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> DataLoader[FlowSample]:
         return self._evaluation_loader(self._filled(self._tested, "test"))
 
-    def _evaluation_loader(self, samples: FlowDataset) -> DataLoader:
+    def _evaluation_loader(self, samples: FlowDataset) -> DataLoader[FlowSample]:
         processes = self._attached.world_size
         if len(samples) < processes:
             # Lightning would pass over the evaluation in a process without samples, and the others wait for it.
@@ -199,7 +199,7 @@ class FlowDataModule(pl.LightningDataModule):
         sampler = EvaluationSampler(size=len(samples), share=self._share())
         return self._loader(samples, sampler=sampler, batch_size=self.eval_batch_size, collate_fn=FlowBatch.packed)
 
-    def _loader(self, samples: Dataset[FlowSample], **options: Any) -> DataLoader:
+    def _loader(self, samples: Dataset[FlowSample], **options: Any) -> DataLoader[FlowSample]:
         return DataLoader(
             samples,
             num_workers=self.workers,

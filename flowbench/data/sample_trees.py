@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def write_tree(name: str, root: str | Path, *, pairs: int = 3, size: tuple[int, 
     TREES[name](_Drawing(Path(root), pairs, size))
 
 
-def scenes(split: str, pairs: int, size: tuple[int, int], effects: Mapping | None = None) -> SyntheticScenes:
+def scenes(split: str, pairs: int, size: tuple[int, int], effects: Mapping[str, Any] | None = None) -> SyntheticScenes:
     """What the pairs of a split show; effects: None, as in clean passes, or {} for all, as in final passes."""
     return SyntheticScenes(size=size, count=2 * pairs, split=split, layers=(2, 6), static_fraction=0.0, effects=effects)
 
@@ -58,7 +59,9 @@ class _Drawing:
     pairs: int
     size: tuple[int, int]
 
-    def samples(self, split: str, effects: Mapping | None = None, camera: str = "left") -> list[tuple[int, ScenePair]]:
+    def samples(
+        self, split: str, effects: Mapping[str, Any] | None = None, camera: str = "left"
+    ) -> list[tuple[int, ScenePair]]:
         """(number, the pair in both directions) of a split; the right camera has scenes of its own."""
         drawn = scenes(split, self.pairs, self.size, effects)
         first = self.pairs if camera == "right" else 0
@@ -202,7 +205,7 @@ def _occluded(sample: FlowSample) -> np.ndarray:
     return sample.occluded
 
 
-_PASSES: Mapping[str, Mapping | None] = MappingProxyType({"clean": None, "final": {}})
+_PASSES: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({"clean": None, "final": {}})
 
 TREES: Mapping[str, Callable[[_Drawing], None]] = MappingProxyType(
     {

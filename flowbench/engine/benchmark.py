@@ -33,6 +33,8 @@ from flowbench.report.table import columns_table, print_table
 from flowbench.structures import FlowBatch
 
 Row = dict[str, Any]
+# What gives the call that is measured: model, batch, device, precision.
+_Mode = Callable[[FlowModel, FlowBatch, torch.device, str], Callable[[], Any]]
 
 
 def benchmark(config: DictConfig) -> list[Row]:
@@ -102,7 +104,7 @@ def train_rows(config: DictConfig) -> list[Row]:
     return rows
 
 
-def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: Callable) -> Row:
+def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: _Mode) -> Row:
     height, width = config.size
     batch = _random_batch(config.batch_size, height, width, device)
     call = mode(model, batch, device, precision)

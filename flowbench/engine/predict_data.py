@@ -16,7 +16,7 @@ from flowbench.data.pair_files import PairFiles
 from flowbench.engine.arguments import job_overrides
 from flowbench.engine.composed_groups import chosen_data
 from flowbench.engine.prediction_loop import PairStream, Prediction
-from flowbench.engine.predictions import file_sinks
+from flowbench.engine.predictions import Sink, file_sinks
 from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, server_of, shortfall
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
@@ -84,7 +84,7 @@ def _submission_notes(
     yield f"Then {server.next_step.format(folder=files.path)}."
 
 
-def _file_sinks(config: DictConfig, folder: Path, *, file_format: str | None = None, prefix: str = "") -> list:
+def _file_sinks(config: DictConfig, folder: Path, *, file_format: str | None = None, prefix: str = "") -> list[Sink]:
     # A submission may have thousands of pairs, which nobody looks at one by one.
     pictures = not config.submission if config.pictures == "auto" else config.pictures
     return file_sinks(folder, file_format or config.format, pictures, config.max_flow, prefix)

@@ -97,7 +97,7 @@ def _devices(devices: Any, *, on_cpu: bool) -> int:
     return devices if isinstance(devices, int) else len(devices)
 
 
-def _start_others(wanted: int) -> list[subprocess.Popen]:
+def _start_others(wanted: int) -> list[subprocess.Popen[bytes]]:
     if wanted < 2:
         return []
     os.environ |= {
@@ -128,12 +128,12 @@ def _leave_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _await(others: list[subprocess.Popen]) -> None:
+def _await(others: list[subprocess.Popen[bytes]]) -> None:
     if any(other.wait() for other in others):
         raise _ending_of(others)
 
 
-def _ending_of(others: list[subprocess.Popen]) -> FlowBenchError | Interrupted:
+def _ending_of(others: list[subprocess.Popen[bytes]]) -> FlowBenchError | Interrupted:
     """What the end of others means for this process."""
     codes = {rank: code for rank, other in enumerate(others, start=1) if (code := other.poll())}
     asked = next((signum for code in codes.values() for signum in SIGNALS if code in (-signum, 128 + signum)), None)
@@ -145,7 +145,7 @@ def _ending_of(others: list[subprocess.Popen]) -> FlowBenchError | Interrupted:
     return FlowBenchError(_ANOTHER_FAILED)
 
 
-def _end(others: list[subprocess.Popen]) -> None:
+def _end(others: list[subprocess.Popen[bytes]]) -> None:
     for other in others:
         other.terminate()
     for other in others:
@@ -157,12 +157,12 @@ def _end(others: list[subprocess.Popen]) -> None:
             other.wait()
 
 
-def _has_failed(others: list[subprocess.Popen], *, within: float) -> bool:
+def _has_failed(others: list[subprocess.Popen[bytes]], *, within: float) -> bool:
     """Whether one of them ends with an error in the given seconds."""
     return bool(others) and _within(within, lambda: any(other.poll() for other in others))
 
 
-def _has_ended(others: list[subprocess.Popen], *, within: float) -> bool:
+def _has_ended(others: list[subprocess.Popen[bytes]], *, within: float) -> bool:
     return _within(within, lambda: all(other.poll() is not None for other in others))
 
 
@@ -176,7 +176,7 @@ def _within(seconds: float, happened: Callable[[], bool]) -> bool:
 
 
 def _end_if_one_fails(
-    others: list[subprocess.Popen], over: threading.Event, report: Callable[[str], None] | None
+    others: list[subprocess.Popen[bytes]], over: threading.Event, report: Callable[[str], None] | None
 ) -> None:
     """This process may wait for ever for one that is gone: it ends if it has not noticed after a while."""
     while any(other.poll() is None for other in others) and not over.wait(0.5):

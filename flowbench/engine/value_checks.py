@@ -196,7 +196,7 @@ def _is(value: Any, kind: type) -> bool:
     return type(value) is kind
 
 
-def _members_fit(value: list, origin: Any, inner: tuple) -> bool:
+def _members_fit(value: list[Any], origin: Any, inner: tuple[Any, ...]) -> bool:
     if origin is tuple and inner and inner[-1] is not ...:
         return len(value) == len(inner) and all(map(_fits, value, inner))
     return all(_fits(each, inner[0]) for each in value if inner)

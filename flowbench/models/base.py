@@ -36,9 +36,13 @@ TRAINING_SIZE = "training_size"
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
-    """How the weights are moved. `optimizer` and `lr_scheduler` still lack the parameters and the optimiser.
+    """How training moves the weights.
 
-    undecayed: parameters that the optimiser's weight decay leaves out, by the last part of their names, for instance bias.
+    Args:
+        optimizer: Makes the optimiser of the parameters.
+        lr_scheduler: Makes the schedule of the learning rate of the optimiser; it is moved once per step.
+        freeze_batch_norm: Whether batch norms keep their statistics, as in eval mode.
+        undecayed: Parameters that the optimiser's weight decay leaves out, by the last part of their names, such as bias.
     """
 
     optimizer: Callable[[Parameters], torch.optim.Optimizer]
@@ -185,10 +189,11 @@ class FlowModel(pl.LightningModule):
         """Flow between images of any size, in eval mode, without gradients.
 
         Args:
-            image1, image2: one image or a batch of images of one size, as `image_batch` takes them: arrays (H, W, 3) or
+            image1: One image or a batch of images of one size, as `image_batch` takes them: arrays (H, W, 3) or
                 (B, H, W, 3), tensors (3, H, W) or (B, 3, H, W), PIL images, or paths; grey and RGBA, too. uint8 means 0 to
                 255, uint16 0 to 65535, floating point 0 to 1.
-            reuse: that of the previous pair's FlowOutput.
+            image2: As image1.
+            reuse: That of the previous pair's FlowOutput.
 
         Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
         other shapes, and images that differ in size.
@@ -197,8 +202,13 @@ class FlowModel(pl.LightningModule):
 
     @torch.no_grad()
     def estimate_batch(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
-        """`estimate` of images as FlowBatch holds them: (B, 3, H, W), RGB in [0, 1]. Nobody looks at their values, which
-        would wait for a GPU."""
+        """`estimate` of images as FlowBatch holds them, whose values are not checked: that would wait for a GPU.
+
+        Args:
+            image1: (B, 3, H, W) RGB in [0, 1].
+            image2: As image1.
+            reuse: That of the previous pair's FlowOutput.
+        """
         parameter = next(self.parameters())
         image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
         if image1.shape != image2.shape:
@@ -317,7 +327,13 @@ class FlowModel(pl.LightningModule):
         return total, count
 
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
-        """Logs what a family has to tell of a training step besides the loss and the error. terms: the objective's."""
+        """Logs what a family has to tell of a training step besides the loss and the error.
+
+        Args:
+            output: Of the network.
+            batch: What it was trained on.
+            terms: The objective's, scalars in the order of `output.predictions`, not yet weighted.
+        """
 
     def estimate_settings(self) -> dict[str, Any]:
         """What else decides an estimate of this family, for the settings of an evaluation."""

@@ -113,7 +113,15 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         return self._estimate(refine, solution)
 
     def spectral_radius(self, image1: Tensor, image2: Tensor, *, steps: int = 75) -> Tensor:
-        """(B,): that of the map at the state which the solver finds."""
+        """The spectral radius of the map's Jacobian at the state that the solver finds.
+
+        Args:
+            image1: (B, 3, H, W) RGB in [0, 1]; H and W are multiples of `stride`.
+            image2: As image1.
+            steps: Of the power iteration.
+
+        Returns (B,).
+        """
         # Copies, because tensors that inference mode made take no gradient.
         with torch.inference_mode(False), torch.no_grad(), weights_computed_once(self.update_block):
             refine, start = self.problem(image1.clone(), image2.clone())

@@ -29,7 +29,15 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions; a ReLU follows the second, too, before the sum."""
+    """Two 3x3 convolutions; a ReLU follows the second, too, before the sum: (B, inputs, H, W) -> (B, outputs, H/stride,
+    W/stride).
+
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the result.
+        norm: "instance", "batch" or "none", after each convolution.
+        stride: Of the first convolution, and of a 1x1 convolution on the way around both where it is not 1.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, norm: Norm, stride: int) -> None:
         super().__init__()
@@ -46,7 +54,14 @@ class ResidualBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """1x1, 3x3 with the stride, 1x1, at a quarter of the width."""
+    """A 1x1, a 3x3 and a 1x1 convolution, the first two of a quarter of the width.
+
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the result.
+        norm: "instance", "batch" or "none", after each convolution.
+        stride: Of the 3x3 convolution, and of a 1x1 convolution on the way around all three where it is not 1.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, norm: Norm, stride: int) -> None:
         super().__init__()

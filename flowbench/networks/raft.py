@@ -125,7 +125,16 @@ def raft(
     eval_iterations: int = 32,
     recompute_encoders: bool = False,
 ) -> RAFT:
-    """RAFT, 5.26 M parameters."""
+    """RAFT, 5.26 M parameters.
+
+    Args:
+        correlation: "all_pairs" or "on_demand", see `flowbench.ops.correlation`.
+        iterations: Updates in train mode.
+        eval_iterations: Updates in eval mode.
+        recompute_encoders: Less memory in training, for one more forward pass of the encoders.
+
+    Raises FlowBenchError for numbers of updates below one and for an unknown correlation.
+    """
     return _full_size(_RAFT, correlation, iterations, eval_iterations, recompute_encoders)
 
 
@@ -139,6 +148,14 @@ def raft_h(
     """RAFT at the size of DEQ-Flow-H (arXiv 2204.08442, table 1), 13.42 M parameters.
 
     No code was published for it: DEQ-Flow-H's widths with RAFT's hidden state, which comes from the context encoder.
+
+    Args:
+        correlation: "all_pairs" or "on_demand", see `flowbench.ops.correlation`.
+        iterations: Updates in train mode.
+        eval_iterations: Updates in eval mode.
+        recompute_encoders: Less memory in training, for one more forward pass of the encoders.
+
+    Raises FlowBenchError for numbers of updates below one and for an unknown correlation.
     """
     return _full_size(_RAFT_H, correlation, iterations, eval_iterations, recompute_encoders)
 
@@ -150,7 +167,16 @@ def raft_small(
     eval_iterations: int = 32,
     recompute_encoders: bool = False,
 ) -> RAFT:
-    """RAFT small, 0.99 M parameters."""
+    """RAFT small, 0.99 M parameters.
+
+    Args:
+        correlation: "all_pairs" or "on_demand", see `flowbench.ops.correlation`.
+        iterations: Updates in train mode.
+        eval_iterations: Updates in eval mode.
+        recompute_encoders: Less memory in training, for one more forward pass of the encoders.
+
+    Raises FlowBenchError for numbers of updates below one and for an unknown correlation.
+    """
     levels, radius, hidden, context = 4, 3, 96, 64
     encoder = partial(Encoder, block=BottleneckBlock, stem=32, stages=(32, 64, 96), recompute=recompute_encoders)
     return RAFT(

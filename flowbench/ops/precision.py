@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def full_precision(device: torch.device) -> AbstractContextManager:
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """No autocasting; the meta device, on which shapes alone are computed, knows none, nor does an exported network."""
     without_autocast = device.type == "meta" or torch.compiler.is_exporting()
     return nullcontext() if without_autocast else torch.autocast(device.type, enabled=False)

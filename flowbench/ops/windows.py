@@ -85,7 +85,9 @@ class _WindowProducts(torch.autograd.Function):
         return grad_queries, grad_targets, None, None
 
 
-def _differentiable_backward(queries: Tensor, targets: Tensor, rows: Tensor, grad: Tensor, length: int) -> tuple:
+def _differentiable_backward(
+    queries: Tensor, targets: Tensor, rows: Tensor, grad: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
     """The gradients as ordinary operations, for a second derivative; not chunked."""
     members = _members(rows, length)
     windows, weights = targets[members], grad.flatten(1)

@@ -16,6 +16,7 @@ from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_limits
 from flowbench.errors import FlowBenchError
+from flowbench.networks.lightflow import LightFlow
 from flowbench.structures import FlowBatch
 
 PAIRS = 5
@@ -186,7 +187,7 @@ def test_time_is_the_median_after_the_first_batch(monkeypatch, raft):
 
 def test_steps_are_refused_where_a_network_takes_none(raft):
     model = load_model(raft)[0]
-    model.network = torch.nn.Identity()
+    model.network = LightFlow(width=0.5)
     assert chosen_limits(None, model) == [None]
     with pytest.raises(FlowBenchError, match="raft_small takes no steps: leave steps out"):
         chosen_limits(3, model)
