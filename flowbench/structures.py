@@ -116,9 +116,9 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.padding not in (None, "sintel", "kitti"):
             raise FlowBenchError(f"data.protocol.padding={self.padding}: choose sintel, kitti or null.")
-        if self.updates is not None and (type(self.updates) is not int or self.updates < 1):
+        if self.updates is not None and (type(self.updates) is not int or not 0 < self.updates <= 2**16):
             raise FlowBenchError(
-                f"data.protocol.updates={self.updates}: a whole number above zero, or null, is needed."
+                f"data.protocol.updates={self.updates}: a whole number above zero and up to 65,536, or null, is needed."
             )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from flowbench.builder import targets
 from flowbench.checkpoints.families import model_of
-from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
+from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, load_weights, read_checkpoint
 from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
 from flowbench.configs import build, plain, resolved
+from flowbench.engine.value_checks import check_plain_values
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel
 
@@ -36,7 +39,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     contents = read_checkpoint(checkpoint)
     settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
-        model = _from_ours(settings["model"], config)
+        model = _from_ours(settings["model"], config, contents, checkpoint)
     elif config and "_target_" in config:
         model = _for_official(config, contents)
     else:
@@ -60,14 +63,22 @@ def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path)
     load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
 
 
-def _from_ours(remembered: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
+def _from_ours(
+    remembered: Mapping[str, Any], config: DictConfig | None, contents: Mapping[str, Any], checkpoint: str | Path
+) -> FlowModel:
     if config and "_target_" in config and config.get("name") != remembered.get("name"):
         return _of_another_name(remembered, config)
     changes = plain(config) if config else {}
     whole = merged(remembered, changes)
-    model = build_remembered({"model": whole}, also=set(targets(changes)))["model"]
+    check_plain_values({"model": whole})
+    described = partial(build_remembered, {"model": whole}, also=set(targets(changes)))
+    # First without memory, of which settings might ask for any amount: the file holds as much as the model needs.
+    with torch.device("meta"):
+        model = described()["model"]
     if not isinstance(model, FlowModel):
         raise FlowBenchError("The checkpoint's settings do not describe a model: it was not loaded.")
+    check_weights(model.network, network_weights(model, contents), source=checkpoint)
+    model = described()["model"]
     # Resolved without the environment, which may hold secrets.
     model.settings = {"model": merged(remembered, resolved(config) if config else {})}
     return model
