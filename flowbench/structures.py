@@ -139,9 +139,9 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.padding not in (None, "sintel", "kitti"):
             raise FlowBenchError(f"A protocol's padding is {self.padding}: choose sintel, kitti or null.")
-        if self.updates is not None and (type(self.updates) is not int or self.updates < 1):
+        if self.updates is not None and (type(self.updates) is not int or not 0 < self.updates <= 2**16):
             raise FlowBenchError(
-                f"A protocol's updates are {self.updates}: a whole number above zero, or null, is needed."
+                f"A protocol's updates are {self.updates}: a whole number above zero and up to 65,536, or null, is needed."
             )
 
 

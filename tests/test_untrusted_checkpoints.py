@@ -248,3 +248,71 @@ def test_a_size_that_pytorch_refuses_is_a_line(written, tmp_path):
     assert ended.code == 1
     assert "flowbench.networks.lightflow.LightFlow cannot be made of its settings" in ended.told
     assert "frame #" not in ended.told
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("data.counts.test", 10**40, "a number of 41 digits"),
+        ("model.name", "a\udcff", "hold 'a\\udcff', which is no text"),
+        ("data.\udcff", 1, "hold '\\udcff', which is no text"),
+        (
+            "model.fitting.multiple",
+            8 * 10**5,
+            "model.fitting.multiple=800000, but no model counts or measures beyond 65,536",
+        ),
+        (
+            "model.fitting.multiple",
+            8 * 10**3,
+            "model.fitting.multiple=8000: raft_small takes pictures in multiples of 8, ",
+        ),
+        ("model.network.eval_iterations", 10**9, "model.network.eval_iterations=1000000000, but no model counts"),
+        ("model.network.eval_iterations", "x", "model.network.eval_iterations=x: a whole number above zero is needed"),
+    ],
+)
+def test_odd_values_are_a_sentence(place, value, told, written, tmp_path):
+    ckpt = written(place, value)
+    with pytest.raises(FlowBenchError) as refusal:
+        flowbench.load(ckpt)
+    assert told in str(refusal.value)
+    for task, name in ((evaluate, "evaluate"), (predict, "predict"), (export, "export")):
+        ended = run_here(
+            task, name, f"ckpt={ckpt}", *([PICTURES] if task is predict else []), f"hydra.run.dir={tmp_path}/r"
+        )
+        assert ended.code == 1
+        assert told in ended.told
+
+
+def test_a_network_that_would_need_terabytes_is_never_made(tmp_path):
+    model = flowbench.load("lightflow_05")
+    model.settings["model"]["network"]["width"] = 200.0
+    ckpt = save_ours(model, tmp_path / "odd.ckpt")
+    ended = run_here(predict, "predict", f"ckpt={ckpt}", PICTURES, f"hydra.run.dir={tmp_path}/run")
+    assert ended.code == 1
+    assert "is not of this network: of 203 entries, 165 of another shape" in ended.told
+
+
+@pytest.mark.parametrize(
+    "odd", [torch.zeros(1).expand(10**6, 10**6), torch.eye(3).to_sparse(), torch.empty(3, device="meta")]
+)
+def test_tensors_that_the_file_does_not_hold_are_refused(odd, small, tmp_path):
+    state = {f"network.{name}": tensor for name, tensor in small.network.state_dict().items()}
+    torch.save(
+        {"hyper_parameters": small.settings, "state_dict": state | {"network.\udcff": odd}}, tmp_path / "odd.ckpt"
+    )
+    ended = run_here(predict, "predict", f"ckpt={tmp_path}/odd.ckpt", PICTURES, f"hydra.run.dir={tmp_path}/run")
+    assert ended.code == 1
+    assert "does not hold all of its tensor 'network.\\udcff'" in ended.told
+
+
+def test_only_paths_refer_to_roots(written, tmp_path):
+    samples = {"_target_": "flowbench.data.sets.chairs.Chairs", "root": "{roots.chairs}", "split": "val"}
+    data = {
+        "_target_": "flowbench.data.datamodule.FlowDataModule",
+        "name": "{roots.chairs}",
+        "test": {"chairs": samples},
+    }
+    ckpt = written("data", data, roots={"chairs": str(tmp_path / "private")})
+    ended = run_here(evaluate, "evaluate", f"ckpt={ckpt}", "split=val", f"hydra.run.dir={tmp_path}/run")
+    assert ended.code == 1
+    assert "The data '{roots.chairs}' has no val pairs" in ended.told

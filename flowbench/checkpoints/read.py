@@ -42,7 +42,24 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
         raise FlowBenchError(
             f"'{path}' holds {type(contents).__name__}, but a checkpoint holds a mapping of names to tensors."
         )
+    _refuse_unstored(contents, path)
     return dict(contents)
+
+
+def _refuse_unstored(contents: Mapping[Any, Any], path: Path) -> None:
+    """A tensor of a few bytes may claim any size, which whoever copies it then needs."""
+    for part in (contents, *(part for part in contents.values() if isinstance(part, Mapping))):
+        for name, tensor in part.items():
+            if isinstance(tensor, Tensor) and not _is_stored(tensor):
+                raise FlowBenchError(
+                    f"'{path}' does not hold all of its tensor {name!a}, of shape {tuple(tensor.shape)}: save it again "
+                    "from a contiguous, dense copy."
+                )
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    dense = tensor.layout == torch.strided and not tensor.is_meta
+    return dense and tensor.nbytes <= tensor.untyped_storage().nbytes()
 
 
 def _from_safetensors(path: Path) -> dict[str, Any]:
@@ -59,10 +76,10 @@ def is_ours(checkpoint: Mapping[str, Any]) -> bool:
     return isinstance(settings, Mapping) and "model" in settings and is_state
 
 
-def load_weights(
+def check_weights(
     network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path, held: str | None = None
 ) -> None:
-    """Copies a state dict into a network; every missing, unknown or misshapen entry is an error that lists them.
+    """Raises FlowBenchError that lists every missing, unknown or misshapen entry of a state dict.
 
     held: the model whose weights these are by their names, for the error.
     """
@@ -80,4 +97,11 @@ def load_weights(
             f"The checkpoint '{source}' is not of this network: of {len(expected)} entries, {'; '.join(problems)}. "
             f"{f'Its weights are those of model={held}.' if held else 'Choose the model that it was trained as.'}"
         )
+
+
+def load_weights(
+    network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path, held: str | None = None
+) -> None:
+    """Copies a state dict into a network that `check_weights` finds it to fit."""
+    check_weights(network, state, source=source, held=held)
     network.load_state_dict(dict(state))

@@ -1,6 +1,6 @@
 """The settings that a checkpoint remembers: somebody else's text, in which nothing is interpreted but references to roots.
 
-A remembered container holds plain values. `{roots.<set>}` in a text stands for the folder of a data set, which the reader of
+A remembered container holds plain values. `{roots.<set>}` in a path stands for the folder of a data set, which the reader of
 the checkpoint may have elsewhere; older files write `${roots.<set>}`. Any other text with `${` is refused: OmegaConf, here
 or in a program that reads what we write, would take it for an instruction.
 """
@@ -20,6 +20,9 @@ from flowbench.targets import current, find_part
 Settings = dict[str, Any]
 
 _DEEPEST, _MOST = 32, 100_000
+_LARGEST, _LARGEST_OF_MODEL = 2**32, 2**16
+# The settings of data that are paths, by the last part of their keys and by what they lie below.
+_PATHS = {"cutouts", "flow", "folder", "images", "lists", "root", "second", "split_file", "textures"}
 _REFERENCE = re.compile(r"\$?\{roots\.(\w+)\}")
 # The roots of conf/roots as files before had them: they follow the environment of whoever reads the checkpoint.
 _ROOT_OF_ENVIRONMENT = "${oc.env:FLOWBENCH_DATA"
@@ -51,6 +54,13 @@ def plain_settings(found: Mapping[str, Any]) -> Settings:
             return {_key(name): copied(child, depth + 1) for name, child in node.items()}
         if isinstance(node, list | tuple):
             return [copied(child, depth + 1) for child in node]
+        if type(node) is str:
+            return _text(node)
+        if type(node) is int and abs(node) > _LARGEST:
+            raise FlowBenchError(
+                f"The checkpoint's settings hold a number of {len(str(abs(node)))} digits, which none of a model is: it was "
+                "not loaded."
+            )
         if node is None or type(node) in (bool, int, float, str):
             return node
         raise FlowBenchError(
@@ -67,15 +77,34 @@ def plain_settings(found: Mapping[str, Any]) -> Settings:
         raise FlowBenchError(
             "The checkpoint's settings do not describe a model with a name and a network: it was not loaded."
         )
+    for path, value in _leaves(model, "model"):
+        if type(value) is int and abs(value) > _LARGEST_OF_MODEL:
+            raise FlowBenchError(
+                f"The checkpoint remembers {path}={value}, but no model counts or measures beyond {_LARGEST_OF_MODEL:,}: it "
+                "was not loaded."
+            )
     return settings
 
 
 def _key(name: Any) -> str | int:
-    if type(name) is int or (type(name) is str and "${" not in name):
+    if isinstance(name, str) and "${" not in name:
+        return _text(name)
+    if type(name) is int:
         return name
     raise FlowBenchError(
         f"The checkpoint's settings have the key {name!r}, but keys are plain names: it was not loaded."
     )
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise FlowBenchError(
+            f"The checkpoint's settings hold {text!a:.60}, which is no text: it is damaged, or was made to be, and was not "
+            "loaded."
+        ) from error
+    return text
 
 
 def merged(remembered: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
@@ -96,20 +125,20 @@ def merged(remembered: Mapping[str, Any], changes: Mapping[str, Any]) -> Setting
 
 def refuse_interpolations(settings: Any) -> None:
     """Raises FlowBenchError, which names the setting, for text that OmegaConf would interpret."""
-    for path, value in _texts(settings):
-        if "${" in value:
+    for path, value in _leaves(settings):
+        if isinstance(value, str) and "${" in value:
             raise FlowBenchError(
                 f"The checkpoint remembers {path}={value}, and such a reference is not followed in somebody's file: give the "
                 f"value yourself, ++{path}=<value>, or name the {path.partition('.')[0]} anew."
             )
 
 
-def _texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(node, str):
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, Mapping | list):
         yield path, node
-    pairs = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
-    for name, child in pairs:
-        yield from _texts(child, f"{path}.{name}" if path else str(name))
+        return
+    for name, child in node.items() if isinstance(node, Mapping) else enumerate(node):
+        yield from _leaves(child, f"{path}.{name}" if path else str(name))
 
 
 def reference(name: str) -> str:
@@ -130,13 +159,13 @@ def _follows_environment(root: Any) -> bool:
     return isinstance(root, str) and root.startswith(_ROOT_OF_ENVIRONMENT)
 
 
-def with_roots(data: Any, roots: Mapping[str, Any]) -> Any:
-    """Remembered data in which each reference is its folder."""
+def with_roots(data: Any, roots: Mapping[str, Any], *, path: bool = False) -> Any:
+    """Remembered data in which each reference in a path is its folder. path: whether this part of the data is one."""
     if isinstance(data, Mapping):
-        return {name: with_roots(child, roots) for name, child in data.items()}
+        return {name: with_roots(child, roots, path=path or name in _PATHS) for name, child in data.items()}
     if isinstance(data, list):
-        return [with_roots(child, roots) for child in data]
-    if not isinstance(data, str):
+        return [with_roots(child, roots, path=path) for child in data]
+    if not isinstance(data, str) or not path:
         return data
     whole = _REFERENCE.fullmatch(data)
     if whole:

@@ -16,6 +16,8 @@ from flowbench.deq.solution import Solution, SolverStats, StopReason
 from flowbench.deq.solver import Solver
 from flowbench.deq.state import Map, State
 
+_MOST_STEPS = 2**16
+
 
 @dataclass(frozen=True)
 class Training:
@@ -57,8 +59,8 @@ class DEQ:
         self.corrections.check(self.solver)
         if self.eval_steps is not None and self.eval_steps < 1:
             raise ValueError(f"eval_steps={self.eval_steps}: a solver needs at least 1 step.")
-        if int(self.solver.max_steps * self.eval_factor) < 1:
-            raise ValueError(f"eval_factor={self.eval_factor}: it leaves no step.")
+        if not 1 <= self.solver.max_steps * self.eval_factor < _MOST_STEPS:
+            raise ValueError(f"eval_factor={self.eval_factor}: it leaves no step, or {_MOST_STEPS:,} and more.")
 
     @property
     def eval_limit(self) -> int:

@@ -28,6 +28,7 @@ from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.rank import is_first_process
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
+from flowbench.engine.value_checks import check_plain_values
 from flowbench.engine.variants import chosen_variants, is_compared, variant_row
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
@@ -94,6 +95,7 @@ def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: 
     # The cache is written by training alone, in a folder of the machine that trained.
     remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
     data = with_roots(merged(remembered, changes), roots)
+    check_plain_values({"data": data})
     made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
     if not isinstance(made, FlowDataModule):
         raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")

@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
 from flowbench.builder import TARGET, targets
 from flowbench.checkpoints.families import model_of
-from flowbench.checkpoints.read import SETTINGS, is_ours, load_weights, read_checkpoint
+from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, load_weights, read_checkpoint
 from flowbench.checkpoints.settings import build_remembered, merged, plain_settings, refuse_interpolations
 from flowbench.configs import build, plain, resolved
+from flowbench.engine.value_checks import check_plain_values
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel, Optimisation
 from flowbench.targets import Find, find_own, find_part
@@ -57,7 +59,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     contents = read_checkpoint(checkpoint)
     settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
-        model = _from_ours(settings, config)
+        model = _from_ours(settings, config, contents, checkpoint)
     elif config and TARGET in config:
         model = _for_official(config, contents)
     else:
@@ -79,7 +81,9 @@ def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path)
     load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
 
 
-def _from_ours(settings: Mapping[str, Any], config: DictConfig | None) -> FlowModel:
+def _from_ours(
+    settings: Mapping[str, Any], config: DictConfig | None, contents: Mapping[str, Any], checkpoint: str | Path
+) -> FlowModel:
     remembered = settings["model"]
     size = {TRAINING_SIZE: list(settings[TRAINING_SIZE])} if _is_size(settings.get(TRAINING_SIZE)) else {}
     if config and TARGET in config and config.get("name") != remembered.get("name"):
@@ -88,10 +92,16 @@ def _from_ours(settings: Mapping[str, Any], config: DictConfig | None) -> FlowMo
     whole = merged(remembered, changes)
     also = set(targets(changes))
     refuse_interpolations({"model": whole})
+    check_plain_values({"model": whole})
     _family(whole, partial(find_part, also=also))
     # Resolved without the environment, which may hold secrets.
     kept = {"model": merged(remembered, resolved(config) if config else {}), **size}
-    return build_remembered(whole, also=also, settings=kept)
+    described = partial(build_remembered, whole, also=also, settings=kept)
+    # First without memory, of which settings might ask for any amount: the file holds as much as the model needs.
+    with torch.device("meta"):
+        model = described()
+    check_weights(model.network, network_weights(model, contents), source=checkpoint)
+    return described()
 
 
 def _of_another_name(remembered: Mapping[str, Any], config: DictConfig, size: Mapping[str, Any]) -> FlowModel:

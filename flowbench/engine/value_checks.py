@@ -62,7 +62,7 @@ _RULES = {
     "schedule.lr": _Rule(float, 0, above=True),
     "schedule.weight_decay": _AMOUNT,
     "schedule.gradient_clip": _Rule(float | None, 0),
-    "data.workers": _FROM_ZERO,
+    "data.workers": _Rule(int, 0, most=1024),
     "data.eval_batch_size": _COUNT,
     "data.counts.*": _COUNT,
     "data.scenes.size": _SIZE,
@@ -101,12 +101,16 @@ def check_values(config: DictConfig, program: str) -> None:
 
     program: the file in conf/ that config was composed from.
     """
-    written = OmegaConf.to_container(config, resolve=False)
     meant = plain(config)
-    for key, value, rule in _ruled(written, meant, program):
+    check_plain_values(meant, program, written=OmegaConf.to_container(config, resolve=False))
+    _check_devices(meant.get("trainer") or {})
+
+
+def check_plain_values(settings: Mapping[str, Any], program: str = "", *, written: Any = None) -> None:
+    """The same of a plain container. written: it before references were resolved, where there were any."""
+    for key, value, rule in _ruled(written or settings, settings, program):
         if not _fits(value, rule.kind) or not _in_range(value, rule):
             raise FlowBenchError(f"{key}={_shown(value)}: {_needed(rule)} is needed.")
-    _check_devices(meant.get("trainer") or {})
 
 
 def _ruled(written: Any, meant: Any, program: str, key: str = "") -> Iterator[tuple[str, Any, _Rule]]:

@@ -32,6 +32,7 @@ Number = Tensor | float
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
+_LARGEST_MULTIPLE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +110,10 @@ class FlowModel(pl.LightningModule):
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if fitting.multiple < 1 or fitting.multiple % network.stride:
+        if not 1 <= fitting.multiple <= _LARGEST_MULTIPLE or fitting.multiple % network.stride:
             raise FlowBenchError(
-                f"model.fitting.multiple={fitting.multiple}: {name} takes pictures in multiples of {network.stride}."
+                f"model.fitting.multiple={fitting.multiple}: {name} takes pictures in multiples of {network.stride}, and of "
+                f"at most {_LARGEST_MULTIPLE:,}."
             )
         self.name = name
         self.network = network

@@ -46,8 +46,8 @@ class LinePlot:
             y = np.asarray(line.y, dtype=np.float64)
             drawn = np.isfinite(y) & ((y > 0) | (not self.log_y))
             colour = f"C{series.index(line.series)}"
-            style = {"color": colour, "linewidth": 0.6 if many else 1.2, "marker": "o" if line.labels else None}
-            axes.plot(line.x, np.where(drawn, y, np.nan), markersize=3, **style)
+            width, marker = 0.6 if many else 1.2, "o" if line.labels else None
+            axes.plot(line.x, np.where(drawn, y, np.nan), color=colour, linewidth=width, marker=marker, markersize=3)
             for label, x, value in zip(line.labels, line.x, y):
                 axes.annotate(label, (x, value), xytext=(3, 3), textcoords="offset points", fontsize="small")
         for name in filter(None, series):
