@@ -14,7 +14,7 @@ from torch import Tensor
 from flowbench.builder import targets
 from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, load_weights, read_checkpoint
-from flowbench.checkpoints.settings import build_remembered, merged, plain_settings
+from flowbench.checkpoints.settings import build_remembered, merged, plain_settings, refuse_interpolations
 from flowbench.configs import build, plain, resolved
 from flowbench.engine.value_checks import check_plain_values
 from flowbench.errors import FlowBenchError
@@ -70,6 +70,7 @@ def _from_ours(
         return _of_another_name(remembered, config)
     changes = plain(config) if config else {}
     whole = merged(remembered, changes)
+    refuse_interpolations({"model": whole})
     check_plain_values({"model": whole})
     described = partial(build_remembered, {"model": whole}, also=set(targets(changes)))
     # First without memory, of which settings might ask for any amount: the file holds as much as the model needs.
