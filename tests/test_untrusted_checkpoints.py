@@ -178,11 +178,11 @@ def test_the_environment_is_not_read(place, text, written, tmp_path):
 
 def test_a_root_reads_no_environment_but_the_folder_of_all_data(written, tmp_path):
     words = (f"hydra.run.dir={tmp_path}/run", "pictures=0")
-    secret = written("data.name", "{roots.mine}", roots={"mine": "${oc.env:FLOWBENCH_TEST_SECRET}"})
+    secret = written("data.textures", "{roots.mine}", roots={"mine": "${oc.env:FLOWBENCH_TEST_SECRET}"})
     ended = run_here(evaluate, "evaluate", f"+ckpt={secret}", *words)
     assert ended.code == 1
     assert SECRET not in ended.told
-    assert "++data.name=<value>" in ended.told
+    assert "++data.textures=<value>" in ended.told
     create = f"${{oc.env:FLOWBENCH_DATA,x}}${{oc.create:{{_target_: os.mkdir, path: '{tmp_path}/mark'}}}}"
     both = written("data.textures", "${roots.chairs}/*.jpg", roots={"chairs": create})
     ended = run_here(evaluate, "evaluate", f"+ckpt={both}", *words)

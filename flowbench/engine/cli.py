@@ -23,7 +23,7 @@ from flowbench.engine.failures import Failures, write_to_log_file
 from flowbench.engine.interruption import Interrupted, refuse_to_start, signals_end_the_program
 from flowbench.engine.quiet import quieten_lightning
 from flowbench.engine.rank import is_first_process
-from flowbench.engine.refused_runs import refuse_linked_files, without_empty_folder
+from flowbench.engine.refused_runs import refuse_links, without_empty_folder
 from flowbench.engine.sentences import is_explained, sentence
 from flowbench.engine.value_checks import check_values
 
@@ -45,7 +45,7 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
         with signals_end_the_program():
             sys.argv[1:] = hydra_words(sys.argv[1:], config=config, positional=positional)
             check_choices(sys.argv[1:])
-            refuse_linked_files(sys.argv[1:])
+            refuse_links(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
                 without_empty_folder(_in_a_sentence(task, config, failures), sys.argv[1:])
             )()

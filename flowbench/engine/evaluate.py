@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import RichProgressBar
 
 from flowbench.builder import targets
-from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
+from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, refuse_interpolations, with_roots
 from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.arguments import job_overrides
@@ -95,6 +95,7 @@ def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: 
     # The cache is written by training alone, in a folder of the machine that trained.
     remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
     data = with_roots(merged(remembered, changes), roots)
+    refuse_interpolations({"data": data})
     check_plain_values({"data": data})
     made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
     if not isinstance(made, FlowDataModule):

@@ -39,17 +39,20 @@ def without_empty_folder(task: Callable[[DictConfig], Any], words: Sequence[str]
     return run
 
 
-def refuse_linked_files(words: Sequence[str]) -> None:
-    """Raises FlowBenchError where the run folder that the words name holds a link in place of a file.
+def refuse_links(words: Sequence[str]) -> None:
+    """Raises FlowBenchError where the run folder that the words name holds a link which the run would write through.
 
-    A log is written on where its file is, and somebody else's folder may have made that a file of the user's. Folders may be
-    links, for checkpoints are large.
+    A log is written on where its file is, and somebody else's folder may have made that a file of the user's. Folders of a
+    new run may be links, for checkpoints are large; a folder that is resumed may be somebody else's, and holds none, but for
+    those that W&B itself makes and puts others in place of.
     """
     folder = _given_folder(words)
     if folder is None or not Path(folder).is_dir():
         return
-    for path in sorted(Path(folder).iterdir()):
-        if path.is_symlink() and not path.is_dir():
+    resumed = any(word.startswith("resume=") for word in words)
+    for path in sorted(Path(folder).rglob("*") if resumed else Path(folder).iterdir()):
+        by_wandb = "wandb" in path.relative_to(folder).parts[:-1]
+        if path.is_symlink() and not by_wandb and (resumed or not path.is_dir()):
             raise FlowBenchError(
                 f"'{path}' is a link to '{path.readlink()}', which the run would write to: put a copy of it in its place."
             )

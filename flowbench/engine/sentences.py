@@ -38,7 +38,12 @@ _REMEDIES: dict[type[FlowBenchError], str] = {
 
 def is_explained(error: BaseException) -> bool:
     """Whether the user can mend it, so that a sentence takes the place of the traceback."""
-    return isinstance(error, USER_ERRORS) or fault(error) is not None
+    return isinstance(error, USER_ERRORS) or _is_of_wandb(error) or fault(error) is not None
+
+
+def _is_of_wandb(error: BaseException) -> bool:
+    """W&B, which takes long to import, alone uses pydantic here, for its settings."""
+    return type(error).__module__.startswith(("wandb.", "pydantic_core."))
 
 
 def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
@@ -58,6 +63,12 @@ def _told(error: BaseException, config: str, arguments: list[str]) -> str:
         return told
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
+    if _is_of_wandb(error):
+        why = " ".join(str(error).partition(" [type=")[0].split())
+        return (
+            f"W&B refuses this run: {why.rstrip('.')}. Check the settings below logger.wandb, which a resumed run has in its "
+            "config.yaml."
+        )
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     return _of_composition(error, config, arguments)

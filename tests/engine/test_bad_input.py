@@ -78,6 +78,7 @@ def one_sentence(ended):
         (["init=gone.ckpt"], "There is no checkpoint file 'gone.ckpt'"),
         (["init={trained}", "model=raft"], "is not of this network"),
         (["trainer.precision=17"], "trainer.precision=17: one of 64, 32, 16, "),
+        (["logger=wandb", "+logger.wandb.id=a/b"], "error: W&B refuses this run: Run ID cannot contain the characters"),
         (["hydra.run.dir=/proc/none"], "/proc/none: No such file or directory. Check the path"),
     ],
 )

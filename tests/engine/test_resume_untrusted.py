@@ -151,6 +151,24 @@ def test_a_log_that_is_a_link_is_not_written_to(finished, tmp_path):
     assert own.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard/tensorboard"])
+def test_a_folder_that_is_a_link_is_not_written_into(name, finished, resumed, tmp_path):
+    inside = finished / name
+    inside.parent.mkdir(exist_ok=True)
+    if inside.exists():
+        inside.rename(tmp_path / "away")
+    (tmp_path / "own").mkdir()
+    inside.symlink_to(tmp_path / "own")
+    try:
+        ended = resumed("seed", 0)
+    finally:
+        inside.unlink()
+        if (tmp_path / "away").exists():
+            (tmp_path / "away").rename(inside)
+    assert ended.code == 1
+    assert f"{name}' is a link to '{tmp_path}/own', which the run would write to" in ended.told
+
+
 @pytest.mark.parametrize(("place", "value"), [("schedule.val_interval", "often"), ("data.workers", -5)])
 def test_values_of_a_wrong_kind_are_named(place, value, resumed):
     ended = resumed(place, value)
