@@ -10,7 +10,7 @@ from torch import Tensor
 from flowbench.demos.inr_network import ImplicitPicture
 from flowbench.demos.inr_training import places
 from flowbench.deq import FixedPoint, Solution, State
-from flowbench.deq.solver import Converged
+from flowbench.deq.stopping import Converged
 from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
 
 MAX_STEPS = 60

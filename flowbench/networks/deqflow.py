@@ -119,7 +119,7 @@ class DEQFlow(RefinementNetwork):
         return FlowOutput(flow, reuse=reuse, stats=solution.stats.as_dict())
 
     def _train(self, refine: Refinement, start: State) -> FlowOutput:
-        found = self.deq.train(refine, start, whole=replace(refine, through_coords=True))
+        found = self.deq.forward_train(refine, start, f_with_full_gradient=replace(refine, through_coords=True))
         predictions = [self.decode(state, refine.grid) for state in found.states]
         reuse = self._equilibrium(found.states[-1], refine.grid)
         return FlowOutput(predictions[-1], predictions, reuse, found.summary.as_dict(), found.regularisation)
