@@ -88,9 +88,9 @@ class DeltaStep:
     def __call__(self, state: State) -> State:
         result = self.hidden(state[0], self.memory, self.delta, constant=self.injected)
         self.memory = result.memory
-        if result.sent is not None:
-            channels = self.injected.shape[1] // result.sent.shape[1]
-            self.multiplied += channels * result.sent.sum(dim=(0, 1))
+        if result.active is not None:
+            channels = self.injected.shape[1] // result.active.shape[1]
+            self.multiplied += channels * result.active.sum(dim=(0, 1))
         return (self.activation(result.output),)
 
 

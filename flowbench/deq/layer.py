@@ -111,6 +111,18 @@ class DEQ:
         return TrainingStates(states, [part.stats for part in parts], penalty)
 
     @torch.no_grad()
-    def solve(self, f: Any, z0: S, states_at: Sequence[int] = (), *, memory: Any = None) -> Solution[S]:
-        """The fixed point, without gradient. The arguments are those of `Solver.solve`."""
-        return self.solver.with_steps(self.eval_limit).solve(f, z0, states_at, memory=memory)
+    def solve(
+        self, f: Map[S], z0: S, states_at: Sequence[int] = (), *, solver_map: SolverMap | None = None
+    ) -> Solution[S]:
+        """The fixed point, without gradient.
+
+        Args:
+            f: the map.
+            z0: where the solve starts.
+            states_at: steps after which the state is wanted, too; see Solution.states.
+            solver_map: what the solver evaluates; None for f.
+        """
+        solver = self.solver.with_steps(self.eval_limit)
+        if solver_map is None:
+            return solver.solve(f, z0, states_at)
+        return solver.solve(solver_map.f, z0, states_at, memory=solver_map.memory)

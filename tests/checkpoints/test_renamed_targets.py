@@ -1,7 +1,5 @@
 """Checkpoints that name classes as they were called when the checkpoints were written."""
 
-import copy
-
 import pytest
 import torch
 from support.checkpoints import save_ours
@@ -19,9 +17,8 @@ from flowbench.deq import IndexedCorrection, SegmentedCorrection
 )
 def test_corrections_by_their_old_names(choice, old, expected, tmp_path):
     model = flowbench.load("deqflow_tiny", overrides=[f"corrections={choice}"])
-    settings = copy.deepcopy(model.settings["model"])
-    settings["network"]["deq"]["corrections"]["_target_"] = old
-    again = flowbench.load(save_ours(model, tmp_path / "old.ckpt", model=settings))
+    model.settings["model"]["network"]["deq"]["corrections"]["_target_"] = old
+    again = flowbench.load(save_ours(model, tmp_path / "old.ckpt"))
     assert again.network.deq.corrections == expected
     for name, tensor in model.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], tensor)
