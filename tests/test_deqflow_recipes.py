@@ -11,19 +11,45 @@ from flowbench.engine.models import build_model
 CHAIRS, THINGS, SINTEL, KITTI = [368, 496], [400, 720], [368, 768], [288, 960]
 # recipe: steps, batch, lr, crop, solver, solver steps, corrections, their number, phantom steps, through coords, gamma, head
 PUBLISHED = {
-    "b_v1_chairs": (120_000, 12, 4e-4, CHAIRS, deq.Anderson, 36, deq.Indexing, 6, 1, False, 0.8, 256),
-    "b_v1_things": (120_000, 6, 1.25e-4, THINGS, deq.Anderson, 40, deq.Indexing, 2, 3, False, 0.8, 256),
-    "b_v1_1step_things": (100_000, 6, 1.25e-4, THINGS, deq.Anderson, 40, deq.Indexing, 1, 1, False, 0.8, 256),
-    "h_v1_1step_things": (120_000, 6, 1.25e-4, THINGS, deq.Anderson, 60, deq.Indexing, 1, 1, False, 0.8, 256),
-    "h_v1_chairs": (120_000, 12, 4e-4, CHAIRS, deq.Broyden, 36, deq.Sliced, 6, 1, False, 0.8, 256),
-    "h_v1_things": (120_000, 6, 1.25e-4, THINGS, deq.Broyden, 36, deq.Sliced, 6, 3, False, 0.8, 256),
-    "h_v1_sintel": (120_000, 6, 1.25e-4, SINTEL, deq.Broyden, 36, deq.Sliced, 6, 3, False, 0.9, 256),
-    "h_v1_kitti": (50_000, 6, 1e-4, KITTI, deq.Broyden, 36, deq.Sliced, 6, 1, False, 0.9, 256),
-    "h_v2_chairs": (120_000, 12, 4e-4, CHAIRS, deq.FixedPoint, 36, deq.Sliced, 6, 1, False, 0.8, 512),
-    "h_v2_things": (120_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.Sliced, 2, 3, True, 0.8, 512),
-    "h_v2_things_3x": (360_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.Sliced, 2, 3, True, 0.8, 512),
-    "h_v2_1step_chairs": (120_000, 12, 4e-4, CHAIRS, deq.FixedPoint, 36, deq.Sliced, 1, 1, False, 0.8, 512),
-    "h_v2_1step_things": (120_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.Sliced, 1, 1, True, 0.8, 512),
+    "b_v1_chairs": (120_000, 12, 4e-4, CHAIRS, deq.Anderson, 36, deq.IndexedCorrection, 6, 1, False, 0.8, 256),
+    "b_v1_things": (120_000, 6, 1.25e-4, THINGS, deq.Anderson, 40, deq.IndexedCorrection, 2, 3, False, 0.8, 256),
+    "b_v1_1step_things": (100_000, 6, 1.25e-4, THINGS, deq.Anderson, 40, deq.IndexedCorrection, 1, 1, False, 0.8, 256),
+    "h_v1_1step_things": (120_000, 6, 1.25e-4, THINGS, deq.Anderson, 60, deq.IndexedCorrection, 1, 1, False, 0.8, 256),
+    "h_v1_chairs": (120_000, 12, 4e-4, CHAIRS, deq.Broyden, 36, deq.SegmentedCorrection, 6, 1, False, 0.8, 256),
+    "h_v1_things": (120_000, 6, 1.25e-4, THINGS, deq.Broyden, 36, deq.SegmentedCorrection, 6, 3, False, 0.8, 256),
+    "h_v1_sintel": (120_000, 6, 1.25e-4, SINTEL, deq.Broyden, 36, deq.SegmentedCorrection, 6, 3, False, 0.9, 256),
+    "h_v1_kitti": (50_000, 6, 1e-4, KITTI, deq.Broyden, 36, deq.SegmentedCorrection, 6, 1, False, 0.9, 256),
+    "h_v2_chairs": (120_000, 12, 4e-4, CHAIRS, deq.FixedPoint, 36, deq.SegmentedCorrection, 6, 1, False, 0.8, 512),
+    "h_v2_things": (120_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.SegmentedCorrection, 2, 3, True, 0.8, 512),
+    "h_v2_things_3x": (360_000, 6, 1.25e-4, THINGS, deq.FixedPoint, 40, deq.SegmentedCorrection, 2, 3, True, 0.8, 512),
+    "h_v2_1step_chairs": (
+        120_000,
+        12,
+        4e-4,
+        CHAIRS,
+        deq.FixedPoint,
+        36,
+        deq.SegmentedCorrection,
+        1,
+        1,
+        False,
+        0.8,
+        512,
+    ),
+    "h_v2_1step_things": (
+        120_000,
+        6,
+        1.25e-4,
+        THINGS,
+        deq.FixedPoint,
+        40,
+        deq.SegmentedCorrection,
+        1,
+        1,
+        True,
+        0.8,
+        512,
+    ),
 }
 # What a pair gets without `recipe=`.
 STANDARD = {
@@ -54,7 +80,7 @@ def test_a_recipe_is_what_was_published(recipe):
     network = model.network
     assert (type(network.deq.solver), network.deq.solver.max_steps) == (solver, limit)
     assert (type(network.deq.corrections), network.deq.corrections.count) == (corrections, count)
-    if corrections is deq.Sliced:
+    if corrections is deq.SegmentedCorrection:
         assert network.deq.corrections.start == ("solved" if "_v1_" in recipe else "supervised")
     assert network.deq.gradient == deq.PhantomGradient(steps=phantom)
     assert network.deq.eval_limit == int(1.5 * limit)

@@ -10,7 +10,7 @@ from torch import Tensor
 from flowbench.demos.inr_network import ImplicitPicture
 from flowbench.demos.inr_training import places
 from flowbench.deq import FixedPoint, Solution, State
-from flowbench.deq.solver import Converged
+from flowbench.deq.stopping import Converged
 from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
 
 MAX_STEPS = 60
@@ -88,9 +88,9 @@ class DeltaStep:
     def __call__(self, state: State) -> State:
         result = self.hidden(state[0], self.memory, self.delta, constant=self.injected)
         self.memory = result.memory
-        if result.sent is not None:
-            channels = self.injected.shape[1] // result.sent.shape[1]
-            self.multiplied += channels * result.sent.sum(dim=(0, 1))
+        if result.active is not None:
+            channels = self.injected.shape[1] // result.active.shape[1]
+            self.multiplied += channels * result.active.sum(dim=(0, 1))
         return (self.activation(result.output),)
 
 

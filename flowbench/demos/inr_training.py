@@ -43,7 +43,7 @@ def fit_picture(network: ImplicitPicture, image: np.ndarray, epochs: int) -> lis
     state = (torch.zeros(1, len(where), network.hidden.in_features),)
     history = []
     for _ in range(epochs):
-        training = _LAYER.train(network.step(network.inject(where)), state)
+        training = _LAYER.forward_train(network.step(network.inject(where)), state)
         (z,) = training.states[-1]
         colour = network.output(z)[0]
         loss = mse_loss(colour, wanted)

@@ -4,36 +4,44 @@ Nothing here knows of optical flow, or of this project.
 """
 
 from flowbench.deq.anderson import Anderson
+from flowbench.deq.arguments import add_deq_args, get_deq
 from flowbench.deq.broyden import Broyden
-from flowbench.deq.corrections import Correction, Corrections, Indexing, Sliced
+from flowbench.deq.corrections import Corrections, IndexedCorrection, SegmentedCorrection
 from flowbench.deq.fixed_point import Damped, FixedPoint
 from flowbench.deq.gradients import Gradient, ImplicitGradient, PhantomGradient
 from flowbench.deq.jacobian import JacobianPenalty, spectral_radius
-from flowbench.deq.layer import DEQ, Training
+from flowbench.deq.layer import DEQ, SolverMap, TrainingStates
 from flowbench.deq.solution import Solution, SolverStats, StopReason
-from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State
+from flowbench.deq.solver import Solver, Step, iterate
+from flowbench.deq.state import Map, MapWithMemory, Memory, Packing, State
 
 __all__ = [
     "DEQ",
     "Anderson",
     "Broyden",
-    "Correction",
     "Corrections",
     "Damped",
     "FixedPoint",
     "Gradient",
     "ImplicitGradient",
-    "Indexing",
+    "IndexedCorrection",
     "JacobianPenalty",
     "Map",
+    "MapWithMemory",
+    "Memory",
+    "Packing",
     "PhantomGradient",
-    "Sliced",
+    "SegmentedCorrection",
     "Solution",
     "Solver",
+    "SolverMap",
     "SolverStats",
     "State",
+    "Step",
     "StopReason",
-    "Training",
+    "TrainingStates",
+    "add_deq_args",
+    "get_deq",
+    "iterate",
     "spectral_radius",
 ]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from flowbench.deq.progress import Progress, remaining
-from flowbench.deq.solution import Solution
-from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, Packing, State, unmixed
+from flowbench.deq.progress import Keep
+from flowbench.deq.solver import Solver, Step
+from flowbench.deq.state import Map, Packing, S, unmixed
 
 Returned = Literal["image", "iterate"]
-_PLAIN_STEPS = 2  # they fill the history
+# Two residuals are needed before any can be mixed.
+_PLAIN_STEPS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anderson(Solver):
+class Anderson(Solver["_History"]):
     """The next z mixes the last images f(z) so that the mix of their residuals is smallest. A step is one evaluation of f.
 
-    memory: how many past steps are mixed. ridge: what is added to the diagonal of the residuals' Gram matrix. mixing: beta,
-    the share of the images against the iterates. Returns f(z) of the mixed step with the lowest residual, or z itself with
-    returned="iterate". A system that cannot be solved gives way to a plain step, z <- f(z), for the sample concerned.
+    A system that cannot be solved gives way to a plain step, z <- f(z), for the sample concerned.
+
+    Args:
+        memory: how many past steps are mixed.
+        ridge: what is added to the diagonal of the residuals' Gram matrix.
+        mixing: beta, the share of the images against the iterates.
+        returned: whether the result is f(z) of the mixed step with the lowest residual ("image"), or its z ("iterate").
     """
+
+    keep: ClassVar[Keep] = "lowest"
 
     memory: int = 6
     ridge: float = 1e-4
@@ -39,40 +44,34 @@ class Anderson(Solver):
         if self.returned not in get_args(Returned):
             raise ValueError(f"returned={self.returned!r}: choose one of {', '.join(get_args(Returned))}.")
 
-    def solve(self, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:
-        progress = Progress(self, z0, states_at, keep="lowest")
-        packing = Packing.of(z0)
-        history = _History(self.memory, packing.pack(z0))
-        z, iterate = z0, packing.pack(z0)
-        going = True
-        while going:
-            image = f(z)
-            packed = packing.pack(image)
-            change = packed - iterate
-            going = progress.record(
-                image if self.returned == "image" else z,
-                image,
-                packing.unpack(change),
-                provisional=progress.step < _PLAIN_STEPS,
-            )
-            if not going:
-                break
-            history.add(packed, change)
-            if (kept := progress.shrink()) is not None:
-                f = remaining(f, kept)
-                history.select(kept)
-            iterate = history.mix(self.ridge, self.mixing)
-            z = packing.unpack(iterate)
-        return progress.solution()
+    def init(self, f: Map[S], z0: S) -> _History:
+        return _History(self.memory, Packing.of(z0), z0[0].shape[0], z0[0].device)
+
+    def step(self, f: Map[S], z: S, carry: _History, running: Tensor) -> Step[S, _History]:
+        history, packing = carry, carry.packing
+        iterate = packing.pack(z) if history.added == 0 else history.mix(self.ridge, self.mixing)
+        z = z if history.added == 0 else packing.unpack(iterate)
+        image = f(z)
+        packed = packing.pack(image)
+        change = packed - iterate
+        provisional = history.added < _PLAIN_STEPS
+        history.add(packed, change)
+        returned = image if self.returned == "image" else z
+        return Step(returned, image, packing.unpack(change), history, provisional)
+
+    def select(self, carry: _History, index: Tensor) -> _History:
+        carry.select(index)
+        return carry
 
 
 class _History:
     """The last images and residuals, (B, memory, D), and the residuals' Gram matrix, of which a step renews one row."""
 
-    def __init__(self, memory: int, like: Tensor) -> None:
-        size, width = like.shape
-        self.images = like.new_empty(size, memory, width)
-        self.residuals = like.new_empty(size, memory, width)
+    def __init__(self, memory: int, packing: Packing, size: int, device: torch.device) -> None:
+        like = torch.empty(0, dtype=packing.packed, device=device)
+        self.packing = packing
+        self.images = like.new_empty(size, memory, packing.width)
+        self.residuals = like.new_empty(size, memory, packing.width)
         self.gram = like.new_zeros(size, memory, memory)
         self.added = 0
 
@@ -81,16 +80,16 @@ class _History:
         return min(self.added, self.images.shape[1])
 
     def add(self, image: Tensor, residual: Tensor) -> None:
-        place = self.added % self.images.shape[1]
-        self.images[:, place], self.residuals[:, place] = image, residual
+        index = self.added % self.images.shape[1]
+        self.images[:, index], self.residuals[:, index] = image, residual
         self.added += 1
         with unmixed(residual.device):
             row = torch.einsum("bmd,bd->bm", self.residuals[:, : self.filled], residual)
-        self.gram[:, place, : self.filled] = row
-        self.gram[:, : self.filled, place] = row
+        self.gram[:, index, : self.filled] = row
+        self.gram[:, : self.filled, index] = row
 
-    def select(self, kept: Tensor) -> None:
-        self.images, self.residuals, self.gram = self.images[kept], self.residuals[kept], self.gram[kept]
+    def select(self, index: Tensor) -> None:
+        self.images, self.residuals, self.gram = self.images[index], self.residuals[index], self.gram[index]
 
     def mix(self, ridge: float, mixing: float) -> Tensor:
         """(B, D): the next iterate."""

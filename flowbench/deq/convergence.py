@@ -1,4 +1,4 @@
-"""How the dimensions of a state converge, each at its own pace, noted while a solver goes on.
+"""The convergence of each dimension of a state, noted while a solver goes on.
 
 A dimension is one number of the state. Its first step under a tolerance is the first step, counted from 1, that moves it by
 less, |z(s) - z(s-1)| < tolerance, as the DeltaDEQ paper (NeurIPS 2024) counts; later steps may move it further again, so
@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
 
 from flowbench.deq.fixed_point import FixedPoint
 from flowbench.deq.solution import Solution
-from flowbench.deq.state import Map, State
+from flowbench.deq.state import Map, S
 
 
 class Convergence:
-    """Of one part of a state, (B, C, ...). It keeps the last state and a few numbers a dimension, not the states.
+    """The record of one part of a state, (B, C, ...): its last value and a few numbers per dimension.
 
-    start: the state before the first step. tolerances: absolute, in the units of the state, each above zero.
+    Args:
+        start: the state before the first step.
+        tolerances: absolute, in the units of the state, each above zero.
     """
 
     def __init__(self, start: Tensor, tolerances: Sequence[float]) -> None:
@@ -80,12 +83,16 @@ class Convergence:
 
 
 def solve_traced(
-    solver: FixedPoint, f: Map, z0: State, tolerances: Sequence[float]
-) -> tuple[Solution, list[Convergence]]:
+    solver: FixedPoint, f: Map[S], z0: S, tolerances: Sequence[float]
+) -> tuple[Solution[S], list[Convergence]]:
     """Solves z = f(z) from z0, without gradient, and notes how each part of the state converges.
 
-    solver: one that follows a single state and keeps its batch. A sample that it leaves at a step, because it has converged
-    or diverged, does not move from there on.
+    Args:
+        solver: one that follows a single state and keeps its batch. A sample that it leaves at a step, because it has
+            converged or diverged, does not move from there on.
+        f: the map.
+        z0: where the solve starts.
+        tolerances: those of `Convergence`.
     """
     if solver.converged == "drop":
         raise ValueError(
@@ -100,20 +107,20 @@ def solve_traced(
 
 
 @dataclass
-class _Watched:
-    """A fixed-point solver asks for f at its states, one after the other; at the last it does not."""
+class _Watched(Generic[S]):
+    """A map that notes where it is evaluated: a fixed-point solver does so at all its states but the last."""
 
-    f: Map
+    f: Map[S]
     parts: Sequence[Convergence]
     started: bool = False
 
-    def __call__(self, state: State) -> State:
+    def __call__(self, state: S) -> S:
         if self.started:
             self.note(state)
         self.started = True
         return self.f(state)
 
-    def note(self, state: State) -> None:
+    def note(self, state: S) -> None:
         for part, tensor in zip(self.parts, state, strict=True):
             part.record(tensor)
 

@@ -1,42 +1,63 @@
-"""Fixed-point correction (arXiv 2204.08442, section 3.3): which states of the way to the fixed point are supervised."""
+"""Fixed-point correction (arXiv 2204.08442, section 3.3): which states on the way to the fixed point are supervised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Generic, Literal, Protocol, get_args
 
-import torch
+from torch import Tensor
 
 from flowbench.deq.gradients import Gradient, PhantomGradient
-from flowbench.deq.solution import Solution, StopReason
+from flowbench.deq.solution import Solution, SolverStats, StopReason
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, detach, select
+from flowbench.deq.state import Map, S, SelectableMap, detach, each_part, select
 
-SliceStart = Literal["supervised", "solved"]
+SegmentStart = Literal["supervised", "solved"]
 
 
 @dataclass(frozen=True)
-class Correction:
-    """states: what the loss sees here. solution: the solve that led to them."""
+class Supervised(Generic[S]):
+    """One solve of a training step: the states that a loss sees of it, in order, and how it went."""
 
-    states: list[State]
-    solution: Solution
+    states: list[S]
+    stats: SolverStats
+
+
+class Solve(Protocol[S]):
+    """Solver.solve for one map, without gradient."""
+
+    def __call__(self, solver: Solver, z0: S, states_at: Sequence[int] = (), /) -> Solution[S]: ...
 
 
 class Corrections(Protocol):
+    """Which states of a solve are supervised, and with which gradient."""
+
     def check(self, solver: Solver) -> None:
         """ValueError where the solver's steps do not allow these corrections."""
 
-    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
-        """The corrections in order, the last with `gradient`."""
+    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+        """Solves, and attaches gradient to the states that are supervised.
+
+        Args:
+            solve: solves from a state.
+            f: the map that gradient flows through.
+            z0: where the first solve starts.
+            solver: its steps are shared out between the corrections.
+            gradient: that of the last correction.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Spaced:
-    """count: how many corrections share the solver's steps evenly. phantom: the gradient of all but the last, for which None
-    stands for the last one's own where that is a phantom gradient, and for the one-step gradient where it is not. It may
-    be a list, one for each of the corrections before the last."""
+class _EvenCorrections:
+    """Corrections that share the solver's steps evenly.
+
+    Args:
+        count: how many states are supervised.
+        phantom: the gradient of all corrections but the last, or a list with one for each of them. None: the gradient of the
+            last one if that is a phantom gradient, otherwise the one-step gradient.
+    """
 
     count: int = 1
     phantom: PhantomGradient | Sequence[PhantomGradient] | None = None
@@ -55,9 +76,6 @@ class _Spaced:
         if solver.max_steps < self.count:
             raise ValueError(f"{self.count} corrections need at least as many steps: max_steps={solver.max_steps}.")
 
-    def _share(self, solver: Solver) -> int:
-        return solver.max_steps // self.count
-
     def _gradients(self, last: Gradient) -> list[Gradient]:
         if isinstance(self.phantom, Sequence):
             return [*self.phantom, last]
@@ -66,55 +84,53 @@ class _Spaced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sliced(_Spaced):
-    """The solver runs once a slice of its steps, and each slice goes on from the one before.
+class SegmentedCorrection(_EvenCorrections):
+    """The solver runs once per segment of its steps, and each segment goes on from the one before.
 
-    start: from which of its states. "supervised": the one behind the phantom steps. "solved": the solver's own, from which
-    the phantom steps started, too (v1 of DEQ-Flow's code).
+    Args:
+        start: the state that the next segment starts from. "supervised": the one behind the phantom steps. "solved": the
+            solver's own, from which the phantom steps started, too (v1 of DEQ-Flow's code).
     """
 
-    start: SliceStart = "supervised"
+    start: SegmentStart = "supervised"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.start not in get_args(SliceStart):
-            raise ValueError(f"start={self.start!r}: choose one of {', '.join(get_args(SliceStart))}.")
+        if self.start not in get_args(SegmentStart):
+            raise ValueError(f"start={self.start!r}: choose one of {', '.join(get_args(SegmentStart))}.")
 
-    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
-        part, z = solver.with_steps(self._share(solver)), z0
+    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+        segment, z = solver.with_steps(solver.max_steps // self.count), z0
         for attached in self._gradients(gradient):
-            solution = _solve(part, f, z)
-            states = _attach(attached, f, solution.z, solution)
-            yield Correction(states, solution)
+            solution = solve(segment, z)
+            states = _attach(attached, f, solution.z, solution.stats)
+            yield Supervised(states, solution.stats)
             z = detach(states[-1]) if self.start == "supervised" else solution.z
 
 
 @dataclass(frozen=True, kw_only=True)
-class Indexing(_Spaced):
+class IndexedCorrection(_EvenCorrections):
     """One solve; its states at evenly spaced steps are supervised. One that ends early gives its last state again."""
 
-    def run(self, f: Map, z0: State, solver: Solver, gradient: Gradient) -> Iterator[Correction]:
-        share = self._share(solver)
-        gradients = self._gradients(gradient)
-        solution = _solve(solver, f, z0, [share * (number + 1) for number in range(self.count)])
-        for state, attached in zip(solution.states, gradients, strict=True):
-            yield Correction(_attach(attached, f, state, solution), solution)
+    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+        apart = solver.max_steps // self.count
+        solution = solve(solver, z0, [apart * (number + 1) for number in range(self.count)])
+        states: list[S] = []
+        for state, attached in zip(solution.states, self._gradients(gradient), strict=True):
+            states += _attach(attached, f, state, solution.stats)
+        yield Supervised(states, solution.stats)
 
 
-def _attach(gradient: Gradient, f: Map, z: State, solution: Solution) -> list[State]:
+def _attach(gradient: Gradient, f: Map[S], z: S, stats: SolverStats) -> list[S]:
     """A sample whose solve diverged keeps its last finite state, without gradient: f has no finite value there."""
-    healthy = solution.stats.reason != StopReason.DIVERGED
-    if bool(healthy.all()) or not hasattr(f, "select"):
+    healthy = stats.reason != StopReason.DIVERGED
+    if bool(healthy.all()) or not isinstance(f, SelectableMap):
         return gradient.attach(f, z)
-    kept = healthy.nonzero().squeeze(1)
-    if kept.numel() == 0:
+    index = healthy.nonzero().squeeze(1)
+    if index.numel() == 0:
         return [detach(z)] * gradient.count
-    return [
-        tuple(whole.index_copy(0, kept, part) for whole, part in zip(detach(z), state, strict=True))
-        for state in gradient.attach(f.select(kept), select(z, kept))
-    ]
 
+    def put_back(whole: Tensor, part: Tensor) -> Tensor:
+        return whole.index_copy(0, index, part)
 
-@torch.no_grad()
-def _solve(solver: Solver, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:
-    return solver.solve(f, detach(z0), states_at)
+    return [each_part(put_back, detach(z), state) for state in gradient.attach(f.select(index), select(z, index))]

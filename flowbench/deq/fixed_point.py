@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from flowbench.deq.progress import Progress, remaining
-from flowbench.deq.solution import Solution
-from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State
+from flowbench.deq.solver import Solver, Step
+from flowbench.deq.state import Map, S, difference, each_part
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedPoint(Solver):
+class FixedPoint(Solver[None]):
     """z <- f(z); returns the last f(z)."""
 
-    def solve(self, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:
-        progress = Progress(self, z0, states_at, keep="latest")
-        going = True
-        while going:
-            image = f(progress.state)
-            change = tuple(a - b for a, b in zip(image, progress.state, strict=True))
-            going = progress.record(image, image, change)
-            if going and (kept := progress.shrink()) is not None:
-                f = remaining(f, kept)
-        return progress.solution()
+    def init(self, f: Map[S], z0: S) -> None:
+        return None
+
+    def step(self, f: Map[S], z: S, carry: None, running: Tensor) -> Step[S, None]:
+        image = self.advance(f, z)
+        return Step(returned=image, image=image, change=difference(image, z), carry=None)
+
+    def select(self, carry: None, index: Tensor) -> None:
+        return None
+
+    def advance(self, f: Map[S], z: S) -> S:
+        """The next z."""
+        return f(z)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,9 @@ class Damped(FixedPoint):
 
     It is the plain iteration of that averaged map: residuals are ||z' - z||, which is `damping` times ||f(z) - z||, relative
     to ||z'||; returns the last z'.
+
+    Args:
+        damping: the share of f(z), above 0 and at most 1.
     """
 
     damping: float = 0.9
@@ -45,17 +48,5 @@ class Damped(FixedPoint):
         if not 0 < self.damping <= 1:
             raise ValueError(f"damping={self.damping}: give a share above 0 and at most 1.")
 
-    def solve(self, f: Map, z0: State, states_at: Sequence[int] = ()) -> Solution:
-        return super().solve(_Averaged(f, self.damping), z0, states_at)
-
-
-@dataclass(frozen=True)
-class _Averaged:
-    f: Map
-    share: float
-
-    def __call__(self, state: State) -> State:
-        return tuple(torch.lerp(a, b, self.share) for a, b in zip(state, self.f(state), strict=True))
-
-    def select(self, index: Tensor) -> _Averaged:
-        return _Averaged(remaining(self.f, index), self.share)
+    def advance(self, f: Map[S], z: S) -> S:
+        return each_part(lambda a, b: torch.lerp(a, b, self.damping), z, f(z))

@@ -13,7 +13,7 @@ from torch import Tensor
 from flowbench.deq.broyden import Broyden
 from flowbench.deq.solution import StopReason
 from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, detach, where
+from flowbench.deq.state import Map, S, State, detach, each_part, where
 from flowbench.deq.vector_products import vector_jacobian
 
 
@@ -23,15 +23,21 @@ class Gradient(Protocol):
     @property
     def count(self) -> int: ...
 
-    def attach(self, f: Map, z: State) -> list[State]:
+    def attach(self, f: Map[S], z: S) -> list[S]:
         """States that carry gradient to what f depends on, the last being the best one. No gradient flows into z."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomGradient:
     """`steps` damped steps z <- (1 - tau) z + tau f(z) from the solution are recorded (Geng et al., arXiv 2111.05177).
 
-    steps=1 and tau=1 is the one-step gradient. supervise_all: the loss sees each of these states, not the last alone.
+    steps=1 and tau=1 is the one-step gradient.
+
+    Args:
+        steps: how many steps are recorded.
+        tau: the share of f(z), above 0 and at most 1.
+        supervise_all: whether the loss sees each of these states, not the last alone.
     """
 
     steps: int = 1
@@ -48,11 +54,11 @@ class PhantomGradient:
     def count(self) -> int:
         return self.steps if self.supervise_all else 1
 
-    def attach(self, f: Map, z: State) -> list[State]:
+    def attach(self, f: Map[S], z: S) -> list[S]:
         z, states = detach(z), []
         for _ in range(self.steps):
             image = f(z)
-            z = image if self.tau == 1 else tuple(torch.lerp(a, b, self.tau) for a, b in zip(z, image, strict=True))
+            z = image if self.tau == 1 else each_part(lambda a, b: torch.lerp(a, b, self.tau), z, image)
             states.append(z)
         return states[-self.count :]
 
@@ -61,8 +67,11 @@ class PhantomGradient:
 class ImplicitGradient:
     """The implicit function theorem: the gradient at the fixed point is the solution g of g = J^T g + dloss/dz.
 
-    solver: solves that equation, from 0; a relative tolerance suits gradients of any scale. A sample on which it diverges
-    gets the one-step gradient, with a warning. safe: takes J at f(z), on a graph of its own, rather than at z.
+    A sample on which the solver diverges gets the one-step gradient, with a warning.
+
+    Args:
+        solver: solves the equation of the gradient, from 0; a relative tolerance suits gradients of any scale.
+        safe: takes J at f(z), on a graph of its own, rather than at z.
     """
 
     solver: Solver = field(default_factory=lambda: Broyden(mode="relative"))
@@ -73,7 +82,7 @@ class ImplicitGradient:
         if self.solver.converged == "drop":
             raise ValueError('converged="drop" is not for the backward solver: use "freeze".')
 
-    def attach(self, f: Map, z: State) -> list[State]:
+    def attach(self, f: Map[S], z: S) -> list[S]:
         z = _leaves(z)
         image = f(z)
         if not self.safe:
@@ -82,17 +91,17 @@ class ImplicitGradient:
         return [_through_solver(self.solver, image, around, f(around))]
 
 
-def _leaves(z: State) -> State:
-    return tuple(tensor.detach().requires_grad_() for tensor in z)
+def _leaves(z: S) -> S:
+    return each_part(lambda tensor: tensor.detach().requires_grad_(), z)
 
 
-def _through_solver(solver: Solver, image: State, around: State, image_around: State) -> State:
+def _through_solver(solver: Solver, image: S, around: S, image_around: S) -> S:
     def solved(gradient: State) -> State:
         def adjoint(vector: State) -> State:
             products = vector_jacobian(image_around, around, vector)
-            return tuple(a + b for a, b in zip(products, gradient, strict=True))
+            return each_part(torch.add, products, gradient)
 
-        solution = solver.solve(adjoint, tuple(torch.zeros_like(part) for part in gradient))
+        solution = solver.solve(adjoint, each_part(torch.zeros_like, gradient))
         diverged = solution.stats.reason == StopReason.DIVERGED
         if not bool(diverged.any()):
             return solution.z

@@ -1,4 +1,4 @@
-"""Weight normalisation (Salimans and Kingma, arXiv 1602.07868) that is computed once a forward pass."""
+"""Weight normalisation (Salimans and Kingma, arXiv 1602.07868) that is computed once per forward pass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def weights_computed_once(module: nn.Module) -> Iterator[None]:
     """Inside, each parametrised weight is computed once, and carries gradient even where it is used without."""
     with parametrize.cached():
         for part in module.modules():
-            if parametrize.is_parametrized(part):
-                for name in part.parametrizations:
+            if isinstance(found := getattr(part, "parametrizations", None), nn.ModuleDict):
+                for name in found:
                     getattr(part, name)
         yield

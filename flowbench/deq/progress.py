@@ -1,154 +1,175 @@
-"""One solve as it goes on: residuals, who has stopped and why, and what will be returned."""
+"""The record of one solve: residuals, who has stopped and why, and what will be returned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Generic, Literal
 
 import torch
 from torch import Tensor
 
 from flowbench.deq.solution import Solution, SolverStats, StopReason
-from flowbench.deq.solver import Solver
-from flowbench.deq.state import Map, State, norms, select, where, widest
+from flowbench.deq.state import S, each_part, norms, select, where, widest
+from flowbench.deq.stopping import StoppingRule
 
 Keep = Literal["latest", "lowest"]
 _RUNNING = -1
+# Keeps the relative residual finite where f(z) is zero, as the published implementations do.
+_SMALLEST_SIZE = 1e-8
 
 
-class Progress:
-    """Solvers call `record` once a step and stop when it says so.
+class Progress(Generic[S]):
+    """What the driver knows of one solve.
 
-    keep: whether the latest state is returned or that of the lowest residual. Tensors here are of the samples still in the
-    batch; with converged="drop", `shrink` takes out those that have stopped and puts their results aside.
+    `record` and `stall` work on masks that stay on the device; `settle` reads one number from it. What is kept per sample
+    is of the whole batch, also where samples were dropped.
+
+    Args:
+        rule: when samples stop.
+        z0: where the solve starts.
+        states_at: steps after which the state is wanted.
+        keep: whether the latest state is the result or that of the lowest residual.
+
+    Attributes:
+        state: the result so far, of the samples still in the batch.
+        steps: how many were recorded.
+        batch: how many samples are still in the batch.
+        residuals: of each step the residual that decides, (size,); NaN where a sample took no step.
     """
 
-    def __init__(self, solver: Solver, z0: State, states_at: Sequence[int], keep: Keep) -> None:
-        size, device = z0[0].shape[0], z0[0].device
-        if solver.component is not None and not 0 <= solver.component < len(z0):
-            raise ValueError(f"component={solver.component}: the state has the parts 0 to {len(z0) - 1}.")
-        self.solver = solver
+    def __init__(self, rule: StoppingRule, z0: S, states_at: Sequence[int], keep: Keep) -> None:
+        size, device, dtype = z0[0].shape[0], z0[0].device, widest(z0)
+        if rule.component is not None and not 0 <= rule.component < len(z0):
+            raise ValueError(f"component={rule.component}: the state has the parts 0 to {len(z0) - 1}.")
+        self.rule = rule
         self.keep = keep
         self.state = z0
-        self.step = 0
+        self.steps = 0
+        self.batch = size
+        self.residuals: list[Tensor] = []
         self._states_at = states_at
-        self._snapshots: dict[int, State] = {}
-        self._rows = torch.arange(size, device=device)
-        self._traces: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._set_aside: State | None = None
-        # One row a sample of the whole batch.
+        self._snapshots: dict[int, S] = {}
+        # The samples still in the batch, and the state of all, where some were dropped.
+        self._rows: Tensor | None = None
+        self._whole: S = z0
+        self._candidate: S = z0
+        self._better = torch.zeros(size, dtype=torch.bool, device=device)
+        self._traces: list[Tensor] = []
         self._reason = torch.full((size,), _RUNNING, device=device)
-        self._steps = torch.zeros(size, dtype=torch.long, device=device)
+        self._steps_taken = torch.zeros(size, dtype=torch.long, device=device)
         self._best_step = torch.zeros(size, dtype=torch.long, device=device)
-        dtype = widest(z0)
         self._residual_kept = torch.full((2, size), torch.inf, dtype=dtype, device=device)
         self._to_beat = torch.full((size,), torch.inf, dtype=dtype, device=device)
 
-    def latest_measures(self, steps: int) -> Tensor:
-        """(steps, B): the last residuals that decide, of the samples still in the batch."""
-        row = 0 if self.solver.mode == "absolute" else 1
-        return torch.stack([trace[row][torch.isin(trace[2], self._rows)] for trace in self._traces[-steps:]])
+    @property
+    def running(self) -> Tensor:
+        """(B,) bool, of the samples still in the batch."""
+        return self._in_batch(self._reason == _RUNNING)
 
-    def record(self, candidate: State, image: State, change: State, *, provisional: bool = False) -> bool:
-        """candidate: what this step would return. image: f(z). change: f(z) - z. provisional: the next step replaces the
-        candidate, whatever its residual. Returns whether to go on."""
-        self.step += 1
+    def record(self, candidate: S, image: S, change: S, *, provisional: bool = False) -> None:
+        """Notes a step; see solver.Step."""
+        self.steps += 1
         residual, healthy = self._residual(image, change)
-        rows = self._rows
-        running = self.still_running
-        measure = residual[0] if self.solver.mode == "absolute" else residual[1]
-        self._traces.append((*torch.where(running, residual, torch.nan), rows))
-        self._steps[rows] += running.long()
+        running = self._reason == _RUNNING
+        residual = torch.where(running, residual, torch.nan)
+        self._traces.append(residual)
+        deciding = residual[0] if self.rule.mode == "absolute" else residual[1]
+        self.residuals.append(deciding)
+        self._steps_taken += running
 
         better = running & healthy
         if self.keep == "lowest":
-            better = better & (measure < self._to_beat[rows])
+            better = better & (deciding < self._to_beat)
             if not provisional:
-                self._to_beat[rows] = torch.where(better, measure, self._to_beat[rows])
-        self._adopt(candidate, better, residual)
+                self._to_beat = torch.where(better, deciding, self._to_beat)
+        self._candidate, self._better = candidate, better
+        self._residual_kept = torch.where(better, residual, self._residual_kept)
+        self._best_step = torch.where(better, self.steps, self._best_step)
         self._stop(running & ~healthy, StopReason.DIVERGED)
-        self._stop(self._converged(running & healthy, measure), StopReason.CONVERGED)
-        if self.step in self._states_at:
-            self._snapshots[self.step] = self._whole()
-        return self.step < self.solver.max_steps and self.running
-
-    @property
-    def running(self) -> bool:
-        return bool(self.still_running.any())
-
-    @property
-    def still_running(self) -> Tensor:
-        """(B,) bool, of the samples still in the batch."""
-        return self._reason[self._rows] == _RUNNING
+        self._stop(self._converged(running & healthy, deciding), StopReason.CONVERGED)
 
     def stall(self, stalled: Tensor) -> None:
-        """stalled: (B,) bool, samples that make no headway any more."""
-        self._stop(stalled & self.still_running, StopReason.STALLED)
+        """stalled: (size,) bool."""
+        self._stop(stalled & (self._reason == _RUNNING), StopReason.STALLED)
 
-    def shrink(self) -> Tensor | None:
-        """Where samples are to be dropped and some have stopped: which of the samples in the batch remain, else None."""
-        if self.solver.converged != "drop":
-            return None
-        running = self.still_running
-        if bool(running.all()):
-            return None
-        self._set_aside = self._whole()
-        kept = running.nonzero().squeeze(1)
-        self._rows = self._rows[kept]
-        self.state = select(self.state, kept)
-        return kept
+    def settle(self) -> int:
+        """Ends the step: takes over the candidate where it is better. Returns how many samples still run."""
+        running, better = self._counts()
+        if better == self.batch:
+            self.state = self._candidate
+        elif better != 0:
+            self.state = where(self._in_batch(self._better), self._candidate, self.state)
+        if self.steps in self._states_at:
+            self._snapshots[self.steps] = self._of_all()
+        return running
 
-    def solution(self) -> Solution:
-        whole = self._whole()
+    def drop(self, running: int) -> Tensor:
+        """Takes the samples that have stopped out of the batch. Returns the indices in the batch of those that remain."""
+        mask = self.running
+        # As nonzero, whose size the host would have to wait for.
+        index = mask.to(torch.uint8).argsort(descending=True, stable=True)[:running]
+        self._whole = self._of_all()
+        self._rows = index if self._rows is None else self._rows[index]
+        self.state = select(self.state, index)
+        self.batch = running
+        return index
+
+    def solution(self, memory: Any = None) -> Solution[S]:
+        """memory: that of the map after its last evaluation."""
+        state = self._of_all()
         reason = torch.where(self._reason == _RUNNING, int(StopReason.STEP_LIMIT), self._reason)
-        abs_trace, rel_trace = (self._whole_trace(row) for row in range(2))
-        stats = SolverStats(self._steps, self._best_step, *self._residual_kept, reason, abs_trace, rel_trace)
-        return Solution(whole, [self._snapshots.get(step, whole) for step in self._states_at], stats)
+        traces = torch.stack(self._traces, dim=2)
+        stats = SolverStats(
+            steps=self._steps_taken,
+            best_step=self._best_step,
+            abs_residual=self._residual_kept[0],
+            rel_residual=self._residual_kept[1],
+            reason=reason,
+            abs_trace=traces[0],
+            rel_trace=traces[1],
+        )
+        states = [self._snapshots.get(step, state) for step in self._states_at]
+        return Solution(state, states, stats, memory if self._rows is None else None)
 
-    def _residual(self, image: State, change: State) -> tuple[Tensor, Tensor]:
-        """The residuals (2, B), absolute and relative, and whether every part of the change is finite."""
+    def _residual(self, image: S, change: S) -> tuple[Tensor, Tensor]:
+        """Of all samples: the residuals (2, size), absolute and relative, and whether every part of the change is finite."""
         changes, sizes = norms(change), norms(image)
         healthy = changes.isfinite().all(dim=0)
-        if self.solver.component is not None:
-            changes, sizes = changes[self.solver.component, None], sizes[self.solver.component, None]
+        if self.rule.component is not None:
+            changes, sizes = changes[self.rule.component, None], sizes[self.rule.component, None]
         absolute = changes.norm(dim=0)
-        return torch.stack([absolute, absolute / (sizes.norm(dim=0) + 1e-8)]), healthy
-
-    def _adopt(self, candidate: State, better: Tensor, residual: Tensor) -> None:
-        if bool(better.all()):
-            self.state = candidate
-        elif bool(better.any()):
-            self.state = where(better, candidate, self.state)
-        rows = self._rows[better]
-        self._residual_kept[:, rows] = residual[:, better]
-        self._best_step[rows] = self.step
-
-    def _converged(self, healthy: Tensor, measure: Tensor) -> Tensor:
-        within = healthy & (measure < self.solver.tolerance)
-        if self.solver.converged == "continue" and not bool((within | ~healthy).all()):
-            return torch.zeros_like(within)
-        return within
-
-    def _stop(self, which: Tensor, reason: StopReason) -> None:
-        self._reason[self._rows[which]] = int(reason)
-
-    def _whole(self) -> State:
-        """The states of the whole batch as they are now."""
-        if self._set_aside is None:
-            return self.state
-        return tuple(
-            whole.index_copy(0, self._rows, part) for whole, part in zip(self._set_aside, self.state, strict=True)
+        residual = torch.stack([absolute, absolute / (sizes.norm(dim=0) + _SMALLEST_SIZE)])
+        if self._rows is None:
+            return residual, healthy
+        size = self._reason.shape[0]
+        return (
+            residual.new_full((2, size), torch.nan).index_copy(1, self._rows, residual),
+            healthy.new_zeros(size).index_copy(0, self._rows, healthy),
         )
 
-    def _whole_trace(self, row: int) -> Tensor:
-        whole = self._residual_kept.new_full((len(self._traces), self._reason.shape[0]), torch.nan)
-        for step, trace in enumerate(self._traces):
-            whole[step, trace[2]] = trace[row]
-        return whole.T
+    def _converged(self, candidates: Tensor, residual: Tensor) -> Tensor:
+        within = candidates & (residual < self.rule.tolerance)
+        return within & (within | ~candidates).all() if self.rule.converged == "continue" else within
 
+    def _stop(self, which: Tensor, reason: StopReason) -> None:
+        self._reason = torch.where(which, int(reason), self._reason)
 
-def remaining(f: Map, kept: Tensor) -> Map:
-    """f for the samples that are kept."""
-    if not hasattr(f, "select"):
-        raise ValueError('converged="drop" needs a map with a method select(index): add it, or use converged="freeze".')
-    return f.select(kept)
+    def _counts(self) -> tuple[int, int | None]:
+        """How many samples still run, and for how many the candidate is better; None where that is not read."""
+        if self.rule.tolerance == 0:
+            return self.batch, None
+        base = self.batch + 1
+        # Both in one number, so that the host waits for the device once.
+        both = ((self._reason == _RUNNING).sum() * base + self._better.sum()).item()
+        running, better = divmod(int(both), base)
+        return running, better
+
+    def _in_batch(self, mask: Tensor) -> Tensor:
+        return mask if self._rows is None else mask[self._rows]
+
+    def _of_all(self) -> S:
+        """The states of the whole batch as they are now."""
+        rows = self._rows
+        if rows is None:
+            return self.state
+        return each_part(lambda whole, part: whole.index_copy(0, rows, part), self._whole, self.state)

@@ -1,13 +1,14 @@
-"""What a solver gives back."""
+"""The result of a solve."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, Generic
 
 from torch import Tensor
 
-from flowbench.deq.state import State
+from flowbench.deq.state import S
 
 
 class StopReason(IntEnum):
@@ -21,11 +22,15 @@ class StopReason(IntEnum):
 
 @dataclass(frozen=True)
 class SolverStats:
-    """One value a sample, (B,), or one row a sample, (B, steps).
+    """How a solve went: one value per sample, (B,), or one row per sample, (B, steps).
 
-    steps: how many steps the sample took. best_step: the step that gave the state returned. abs_residual: ||f(z) - z|| at
-    that step; rel_residual: the same over ||f(z)|| + 1e-8. reason: a StopReason. abs_trace, rel_trace: the residuals of every
-    step, NaN where the sample took none any more.
+    Attributes:
+        steps: how many steps the sample took.
+        best_step: the step that gave the state returned.
+        abs_residual: ||f(z) - z|| at that step.
+        rel_residual: the same over ||f(z)|| + 1e-8.
+        reason: a StopReason.
+        abs_trace, rel_trace: the residuals of every step, NaN where the sample took none any more.
     """
 
     steps: Tensor
@@ -41,10 +46,18 @@ class SolverStats:
 
 
 @dataclass(frozen=True)
-class Solution:
-    """z: the state found. states: what would have been returned after each of the steps asked for, in that order; a solve
-    that ended before one of them gives its last state there. stats: how it went."""
+class Solution(Generic[S]):
+    """The result of a solve.
 
-    z: State
-    states: list[State]
+    Attributes:
+        z: the state found.
+        states: what would have been returned after each of the steps asked for, in that order; a solve that ended before
+            one of them gives its last state there.
+        stats: how it went.
+        memory: that of a map with memory after its last evaluation; None where samples were dropped on the way.
+    """
+
+    z: S
+    states: list[S]
     stats: SolverStats
+    memory: Any = None

@@ -1,19 +1,65 @@
-"""States: tuples of tensors whose first dimension is the batch."""
+"""States, the maps between them, and the few operations that solvers need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
+# A state is a tuple of tensors whose first dimension is the batch.
 State = tuple[Tensor, ...]
 
-# f: a state -> a state of the same shapes. One that can also serve part of a batch has a method
-# `select(index: LongTensor) -> Map`, which solvers call to leave out the samples that have converged.
-Map = Callable[[State], State]
+S = TypeVar("S", bound=State)
+M = TypeVar("M", bound="Memory")
+
+
+class Map(Protocol[S]):
+    """f: a state -> a state of the same shapes."""
+
+    def __call__(self, state: S, /) -> S: ...
+
+
+@runtime_checkable
+class SelectableMap(Map[S], Protocol[S]):
+    """A map that can be had for a part of the batch, so that solvers leave out the samples that have converged."""
+
+    def select(self, index: Tensor) -> Self:
+        """index: (N,) int64, the samples that remain."""
+        ...
+
+
+class Memory(Protocol):
+    """What an evaluation of f leaves for the next one of the same solve."""
+
+    def select(self, index: Tensor) -> Self:
+        """index: (N,) int64, the samples that remain."""
+        ...
+
+
+class MapWithMemory(Protocol[S, M]):
+    """f: a state and a memory -> a state of the same shapes and the memory for the next evaluation.
+
+    The memory that is given may be used up: whoever wants to evaluate f twice with the same one makes a copy.
+    """
+
+    def __call__(self, state: S, memory: M, /) -> tuple[S, M]: ...
+
+    def select(self, index: Tensor) -> Self:
+        """index: (N,) int64, the samples that remain."""
+        ...
+
+
+def each_part(function: Callable[..., Tensor], *states: S) -> S:
+    """The state whose parts are `function` of the parts of the states given."""
+    return cast(S, tuple(function(*parts) for parts in zip(*states, strict=True)))
+
+
+def difference(a: S, b: S) -> S:
+    return each_part(torch.sub, a, b)
 
 
 def widest(state: State) -> torch.dtype:
@@ -30,25 +76,26 @@ def norms(state: State) -> Tensor:
 
 
 def unmixed(device: torch.device) -> torch.autocast:
-    """Inside, products keep their operands' precision: a solver's own arithmetic is on absolute states."""
+    """Switches mixed precision off: a solver's own arithmetic subtracts large numbers that are nearly equal."""
     return torch.autocast(device.type, enabled=False)
 
 
-def select(state: State, index: Tensor) -> State:
-    return tuple(tensor[index] for tensor in state)
+def select(state: S, index: Tensor) -> S:
+    """index: (N,) int64."""
+    return each_part(lambda tensor: tensor[index], state)
 
 
-def where(condition: Tensor, chosen: State, other: State) -> State:
+def where(condition: Tensor, chosen: S, other: S) -> S:
     """condition: (B,) bool."""
-    return tuple(torch.where(_alongside(condition, a), a, b) for a, b in zip(chosen, other, strict=True))
+    return each_part(lambda a, b: torch.where(_alongside(condition, a), a, b), chosen, other)
 
 
 def _alongside(condition: Tensor, tensor: Tensor) -> Tensor:
     return condition.view(-1, *[1] * (tensor.ndim - 1))
 
 
-def detach(state: State) -> State:
-    return tuple(tensor.detach() for tensor in state)
+def detach(state: S) -> S:
+    return each_part(Tensor.detach, state)
 
 
 @dataclass(frozen=True)
@@ -61,12 +108,22 @@ class Packing:
 
     @classmethod
     def of(cls, state: State) -> Packing:
-        return cls(tuple(tensor.shape[1:] for tensor in state), tuple(tensor.dtype for tensor in state), widest(state))
+        return cls(
+            shapes=tuple(tensor.shape[1:] for tensor in state),
+            dtypes=tuple(tensor.dtype for tensor in state),
+            packed=widest(state),
+        )
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return sum(shape.numel() for shape in self.shapes)
 
     def pack(self, state: State) -> Tensor:
         return torch.cat([tensor.flatten(1).to(self.packed) for tensor in state], dim=1)
 
-    def unpack(self, packed: Tensor) -> State:
+    def unpack(self, packed: Tensor) -> Any:
+        """The state, with the shapes and dtypes of the one that the packing was made of."""
         parts = packed.split([shape.numel() for shape in self.shapes], dim=1)
         return tuple(
             part.reshape(-1, *shape).to(dtype)

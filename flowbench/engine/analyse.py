@@ -33,7 +33,7 @@ from flowbench.io import Frame, open_frames
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
 from flowbench.models.images import image_batch
-from flowbench.networks.delta_shares import DeltaSolve, delta_solve, dense_network
+from flowbench.networks.delta_shares import DeltaSolve, delta_solve
 from flowbench.networks.deqflow import DEQFlow
 from flowbench.ops.delta import Delta
 from flowbench.report.convergence_page import ConvergencePage, PartFigures, write_convergence_page
@@ -79,7 +79,7 @@ def analyse(config: DictConfig) -> AnalysisResult:
     frames = _pair(config)
     images = [_fitted(model, frame) for frame in frames]
     restore = partial(_restored, model, frames[0])
-    traced = _dense(dense_network(model.network, deq), images, tolerances, restore)
+    traced = _dense(model.network, deq, images, tolerances, restore)
     solves = {rule: delta_solve(model.network, deq, delta, *images) for rule, delta in deltas.items()}
     for rule, solve in solves.items():
         _refuse_divergence(solve.stats, "lower threshold", rule=f" under the {rule} rule")
@@ -123,10 +123,10 @@ def _restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
     return model.fitting.restore(flow, *frame.image.shape[:2])
 
 
-def _dense(network: DEQFlow, images: list[Tensor], tolerances: list[float], restore: Any) -> _Traced:
+def _dense(network: DEQFlow, deq: DEQ, images: list[Tensor], tolerances: list[float], restore: Any) -> _Traced:
     with weights_computed_once(network.update_block):
         refine, start = network.problem(*images)
-        solver = network.deq.solver.with_steps(network.deq.eval_limit)
+        solver = deq.solver.with_steps(deq.eval_limit)
         solution, parts = solve_traced(solver, refine, start, tolerances)
     _refuse_divergence(solution.stats, "lower damping, or analyse a checkpoint of more training")
 

@@ -1,40 +1,30 @@
-"""What the delta rule leaves out of each layer's input, step by step, on a DEQ-Flow of any weights."""
+"""The shares of each layer's input that the delta rule leaves out, step by step, on a DEQ-Flow of any weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from flowbench.deq import DEQ, SolverStats
+from flowbench.deq import DEQ, SolverMap, SolverStats
 from flowbench.deq.normalisation import weights_computed_once
-from flowbench.networks.deltadeq import DeltaDEQ
+from flowbench.networks.delta_operators import DeltaConvolve, DeltaLayers, DeltaMemories
+from flowbench.networks.deltadeq import DeltaRefinement
 from flowbench.networks.deqflow import DEQFlow
 from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory, DeltaResult
-
-_PARTS = (
-    "attention",
-    "through_coords",
-    "warm",
-    "fnet",
-    "cnet",
-    "update_block",
-    "mask",
-    "levels",
-    "radius",
-    "correlation",
-)
 
 
 @dataclass(frozen=True)
 class LayerShares:
-    """Of a layer, one number a step, from the first, which propagates all. The context, which never changes, is not part of
-    its input here.
+    """The shares of one layer, one number per step, from the first, which propagates all. The context, which never changes,
+    is not part of its input here.
 
-    elements: the share of the input's elements that are not propagated. pixels: of its pixels, none of whose channels is.
-    weights: of the layer's kernel, by which shares of several layers are weighted.
+    Attributes:
+        elements: the share of the input's elements that are not propagated.
+        pixels: the share of its pixels of which no channel is propagated.
+        weights: elements of the layer's kernel, by which shares of several layers are weighted.
     """
 
     elements: list[float] = field(default_factory=list)
@@ -44,50 +34,59 @@ class LayerShares:
 
 @dataclass(frozen=True)
 class DeltaSolve:
-    """layers: by name, in the order of the update. flow: (B, 2, H, W), what the solve ended with. stats: of the solver."""
+    """A solve under the rule.
+
+    Attributes:
+        layers: by name, in the order of the update.
+        flow: (B, 2, H, W), what the solve ended with.
+        stats: of the solver.
+    """
 
     layers: Mapping[str, LayerShares]
     flow: Tensor
     stats: SolverStats
 
 
-def dense_network(network: DEQFlow, deq: DEQ) -> DEQFlow:
-    """A DEQ-Flow or DeltaDEQ as a DEQ-Flow with another equilibrium layer; the weights are shared."""
-    return DEQFlow(deq=deq, **_parts(network)).eval()
-
-
 @torch.no_grad()
 def delta_solve(network: DEQFlow, deq: DEQ, delta: Delta, image1: Tensor, image2: Tensor) -> DeltaSolve:
-    """Solves a batch of pairs under the rule and notes what is left out. image1, image2: (B, 3, H, W) in [0, 1]."""
-    ruled = DeltaDEQ(delta=delta, count=False, across_frames=False, deq=deq, **_parts(network)).eval()
-    with weights_computed_once(ruled.update_block):
-        refine, start = ruled.problem(image1, image2)
-        step = refine.update
-        layers = {name: _Watched.watching(layer) for name, layer in step.layers.items()}
-        refine = replace(refine, update=replace(step, layers=layers))
-        solution = deq.solve(refine, start)
-    shares = {name: layer.shares for name, layer in layers.items()}
-    return DeltaSolve(shares, ruled.decode(solution.z, refine.grid), solution.stats)
+    """Solves a batch of pairs under the rule and notes what is left out.
+
+    Args:
+        network: a DEQ-Flow or DeltaDEQ in eval mode.
+        deq: takes the place of the network's own equilibrium layer.
+        delta: the rule.
+        image1, image2: (B, 3, H, W) in [0, 1].
+    """
+    shares: dict[str, LayerShares] = {}
+
+    def watching(f: DeltaRefinement, memories: dict[str, DeltaMemory]) -> DeltaConvolve:
+        return _Watching(f.layers, f.delta, memories, shares=shares)
+
+    with weights_computed_once(network.update_block):
+        refine, start = network.problem(image1, image2)
+        f = DeltaRefinement.of(refine, delta, stride=network.stride, make_operator=watching)
+        solution = deq.solve(refine, start, solver_map=SolverMap(f, DeltaMemories()))
+    in_order = {name: shares[name] for name in f.layers.convs}
+    return DeltaSolve(in_order, network.decode(solution.z, refine.grid), solution.stats)
 
 
-def _parts(network: DEQFlow) -> dict[str, object]:
-    return {name: getattr(network, name) for name in _PARTS}
+class _Watching(DeltaConvolve):
+    """Notes the shares of each layer that are not propagated."""
 
+    def __init__(
+        self,
+        layers: DeltaLayers,
+        delta: Delta,
+        memories: dict[str, DeltaMemory],
+        *,
+        shares: dict[str, LayerShares],
+    ) -> None:
+        super().__init__(layers, delta, memories)
+        self.shares = shares
 
-@dataclass(frozen=True)
-class _Watched(DeltaConv):
-    shares: LayerShares = field(kw_only=True)
-
-    @classmethod
-    def watching(cls, layer: DeltaConv) -> _Watched:
-        settings = {each.name: getattr(layer, each.name) for each in fields(layer)}
-        return cls(**settings, shares=LayerShares(weights=layer.weight.numel()))
-
-    def __call__(
-        self, x: Tensor, memory: DeltaMemory | None, delta: Delta, constant: Tensor | None = None
-    ) -> DeltaResult:
-        result = super().__call__(x, memory, delta, constant)
-        sent = result.sent
-        self.shares.elements.append(0.0 if sent is None else 1 - sent.double().mean().item())
-        self.shares.pixels.append(0.0 if sent is None else 1 - sent.any(dim=1).double().mean().item())
+    def propagate(self, name: str, conv: DeltaConv, x: Tensor, constant: Tensor | None) -> DeltaResult:
+        result = super().propagate(name, conv, x, constant)
+        shares, active = self.shares.setdefault(name, LayerShares(weights=conv.weight.numel())), result.active
+        shares.elements.append(0.0 if active is None else 1 - active.double().mean().item())
+        shares.pixels.append(0.0 if active is None else 1 - active.any(dim=1).double().mean().item())
         return result

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from flowbench.deq import DEQ, Solution, State, spectral_radius
+from flowbench.deq import DEQ, Solution, SolverMap, spectral_radius
 from flowbench.deq.normalisation import normalise_weights, weights_computed_once
 from flowbench.networks.attention import Aggregator, Attention
 from flowbench.networks.base import IterativeNetwork, one_of, whole_number
 from flowbench.networks.encoders import Encoder
-from flowbench.networks.refinement import Refinement, RefinementNetwork
-from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock, UpdateStep
+from flowbench.networks.refinement import Refinement, RefinementNetwork, RefinementState
+from flowbench.networks.update import FlowHead, MaskHead, MotionEncoder, SepConvGRU, UpdateBlock
 from flowbench.ops.correlation import CorrelationKind
 from flowbench.ops.sampling import project_forward
 from flowbench.structures import FlowOutput
@@ -107,10 +107,11 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
     ) -> FlowOutput:
         with weights_computed_once(self.update_block):
             refine, start = self.problem(image1, image2, reuse, normalised=normalised)
+            solver_map = self.solver_map(refine, reuse)
             if self.training:
-                return self._train(refine, start)
-            solution = self.deq.solve(refine, start)
-        return self._estimate(refine, solution)
+                return self._train(refine, start, solver_map)
+            solution = self.deq.solve(refine, start, solver_map=solver_map)
+        return self._estimate(refine, solution, solver_map)
 
     def spectral_radius(self, image1: Tensor, image2: Tensor, *, steps: int = 75) -> Tensor:
         """The spectral radius of the map's Jacobian at the state that the solver finds.
@@ -125,19 +126,19 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         # Copies, because tensors that inference mode made take no gradient.
         with torch.inference_mode(False), torch.no_grad(), weights_computed_once(self.update_block):
             refine, start = self.problem(image1.clone(), image2.clone())
-            found = self.deq.solve(refine, start)
+            found = self.solve(refine, start)
             return spectral_radius(replace(refine, through_coords=True), found.z, steps=steps)
 
     def problem(
         self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
-    ) -> tuple[Refinement, State]:
+    ) -> tuple[Refinement, RefinementState]:
         """The map whose fixed point is sought, and where the search starts. The arguments are those of `forward`."""
         if not normalised:
             image1, image2 = self.normalise(image1, image2)
         correlation, context, grid = self.encode(image1, image2)
         context = context.relu()
         attention = None if self.attention is None else self.attention(context)
-        refine = Refinement(correlation, self.prepare(context, attention, reuse), grid, self.through_coords)
+        refine = Refinement(correlation, self.update_block.prepare(context, attention), grid, self.through_coords)
         # As many channels as the context, and the dtype of mixed precision.
         hidden = torch.zeros_like(context)
         if reuse is None:
@@ -145,16 +146,25 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         hidden = reuse.hidden.to(hidden) if self.warm == "state" else hidden
         return refine, (hidden, grid + project_forward(reuse.flow).to(grid))
 
-    def prepare(self, context: Tensor, attention: Tensor | None, reuse: Equilibrium | None) -> UpdateStep:
-        """The update that the map repeats, for one batch of pairs."""
-        return self.update_block.prepare(context, attention)
+    def solver_map(self, refine: Refinement, reuse: Equilibrium | None = None) -> SolverMap | None:
+        """What the solver evaluates instead of the map itself; None here."""
+        return None
 
-    def _estimate(self, refine: Refinement, solution: Solution) -> FlowOutput:
+    def solve(
+        self, refine: Refinement, start: RefinementState, states_at: Sequence[int] = ()
+    ) -> Solution[RefinementState]:
+        """The fixed point, without gradient. refine, start: those of `problem`. states_at: as in `DEQ.solve`."""
+        return self.deq.solve(refine, start, states_at, solver_map=self.solver_map(refine))
+
+    def _estimate(
+        self, refine: Refinement, solution: Solution[RefinementState], solver_map: SolverMap | None
+    ) -> FlowOutput:
         flow, reuse = self.decode(solution.z, refine.grid), self._equilibrium(solution.z, refine.grid)
         return FlowOutput(flow, reuse=reuse, stats=solution.stats.as_dict())
 
-    def _train(self, refine: Refinement, start: State) -> FlowOutput:
-        found = self.deq.train(refine, start, whole=replace(refine, through_coords=True))
+    def _train(self, refine: Refinement, start: RefinementState, solver_map: SolverMap | None) -> FlowOutput:
+        whole = replace(refine, through_coords=True)
+        found = self.deq.forward_train(refine, start, f_with_full_gradient=whole, solver_map=solver_map)
         predictions = [self.decode(state, refine.grid) for state in found.states]
         if not any(part.requires_grad for state in found.states for part in state):
             # All samples diverged. Another process, whose did not, waits for this one's share of every gradient.
@@ -162,7 +172,7 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         reuse = self._equilibrium(found.states[-1], refine.grid)
         return FlowOutput(predictions[-1], predictions, reuse, found.summary.as_dict(), found.regularisation)
 
-    def _equilibrium(self, state: State, grid: Tensor) -> Equilibrium:
+    def _equilibrium(self, state: RefinementState, grid: Tensor) -> Equilibrium:
         hidden, coords = state
         return Equilibrium(hidden.detach(), (coords - grid).detach())
 

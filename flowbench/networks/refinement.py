@@ -1,28 +1,34 @@
-"""What RAFT and DEQ-Flow share: features, correlation, and one map that refines a hidden state and the coordinates."""
+"""The parts that RAFT and DEQ-Flow share: features, correlation, and one map of (hidden state, coordinates) to itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from flowbench.networks.encoders import Encoder
-from flowbench.networks.update import MaskHead, UpdateBlock, UpdateStep
+from flowbench.networks.update import Convolve, MaskHead, UpdateBlock, UpdateStep, dense
 from flowbench.ops.correlation import Correlation, CorrelationKind, build_correlation
 from flowbench.ops.sampling import coordinate_grid
 from flowbench.ops.upsampling import upsample_bilinear, upsample_convex
 
-# The hidden state (B, hidden, H/8, W/8) and the coordinates (B, 2, H/8, W/8) in the second picture, in pixels of that size.
+# The hidden state (B, hidden, H/8, W/8) and the coordinates (B, 2, H/8, W/8) in the second image, in pixels of that size.
 RefinementState = tuple[Tensor, Tensor]
+Lookup = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Refinement:
     """(hidden, coords) -> (hidden, coords) for one batch of pairs: looks the correlation up and updates.
 
-    grid: the coordinates of no motion. through_coords: whether gradient flows through the look-up and the flow that the
-    update sees, rather than through the sum of the changes alone.
+    Attributes:
+        correlation: of the pairs' features.
+        update: the update block, prepared for the pairs' context.
+        grid: (B, 2, H/8, W/8), the coordinates of no motion.
+        through_coords: whether gradient flows through the lookup and the flow that the update sees, rather than through the
+            sum of the changes alone.
     """
 
     correlation: Correlation
@@ -30,12 +36,22 @@ class Refinement:
     grid: Tensor
     through_coords: bool = False
 
-    def __call__(self, state: RefinementState) -> RefinementState:
+    def __call__(
+        self, state: RefinementState, /, *, lookup: Lookup | None = None, convolve: Convolve = dense
+    ) -> RefinementState:
+        """The next state.
+
+        Args:
+            state: hidden state and coordinates.
+            lookup: coordinates (B, 2, H/8, W/8) -> correlation windows; None for the correlation's own.
+            convolve: carries out the convolutions of the update.
+        """
         hidden, coords = state
         coords = coords if self.through_coords else coords.detach()
         # In the layout of the features: one tensor in another makes every concatenation after it copy.
         flow = (coords - self.grid).contiguous(memory_format=torch.channels_last)
-        hidden, change = self.update(hidden, self.correlation.lookup(coords), flow)
+        windows = (lookup or self.correlation.lookup)(coords)
+        hidden, change = self.update(hidden, windows, flow, convolve)
         return hidden, coords + change.to(coords.dtype)
 
     def select(self, index: Tensor) -> Refinement:
@@ -73,11 +89,11 @@ class RefinementNetwork(nn.Module):
         self.correlation = correlation
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures with values in [-1, 1]."""
+        """The images with values in [-1, 1]."""
         return 2 * image1 - 1, 2 * image2 - 1
 
     def encode(self, image1: Tensor, image2: Tensor) -> tuple[Correlation, Tensor, Tensor]:
-        """The correlation of normalised pictures, what the context encoder gives (B, C, H/8, W/8), and the coordinates of
+        """The correlation of normalised images, what the context encoder gives (B, C, H/8, W/8), and the coordinates of
         no motion."""
         images = torch.cat([image1, image2]).contiguous(memory_format=torch.channels_last)
         features1, features2 = self.fnet(images).tensor_split(2)

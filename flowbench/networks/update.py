@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +15,80 @@ from flowbench.networks.attention import Aggregation, Aggregator
 from flowbench.ops.activations import tanh
 
 
+def relu(x: Tensor, overwrite: bool) -> Tensor:
+    return F.relu(x, inplace=overwrite)
+
+
+def _sigmoid(x: Tensor, overwrite: bool) -> Tensor:
+    return x.sigmoid_() if overwrite else x.sigmoid()
+
+
+def _tanh(x: Tensor, overwrite: bool) -> Tensor:
+    return tanh(x)
+
+
+def _identity(x: Tensor, overwrite: bool) -> Tensor:
+    return x
+
+
+# (x, whether x may be overwritten) -> the activation of x.
+Activation = Callable[[Tensor, bool], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitConv:
+    """Convolutions over [hidden, context, motion], stacked, without the weights on the context.
+
+    The context does not change over the iterations, so its share of the output is computed once per pair; see `split_off`.
+
+    Attributes:
+        weight: (outputs, hidden + motion, kh, kw).
+        padding: that of the convolutions.
+        layers: the convolutions, in the order of their outputs.
+    """
+
+    weight: Tensor
+    padding: tuple[int, int]
+    layers: tuple[nn.Conv2d, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, padding=self.padding)
+
+
+Layer = nn.Conv2d | SplitConv
+
+
+class Convolve(Protocol):
+    """The operator that carries out the convolutions of the update."""
+
+    def __call__(self, layer: Layer, x: Tensor, activation: Activation, constant: Tensor | None = None) -> Tensor:
+        """activation(layer(x) + constant), or what stands for it.
+
+        Args:
+            layer: one of the update's convolutions, each of which comes once per step.
+            x: (B, Cin, H, W).
+            activation: what follows the convolution.
+            constant: (B, Cout, H, W), what the context contributes; the same tensor at every step.
+        """
+        ...
+
+
+def dense(layer: Layer, x: Tensor, activation: Activation, constant: Tensor | None = None) -> Tensor:
+    """Convolves all of x."""
+    output = layer(x)
+    if constant is not None:
+        output = output.add_(constant)
+    return activation(output, True)
+
+
 class MotionEncoder(nn.Module):
     """Correlation windows and flow -> motion features; the flow itself is their last two channels.
 
-    dropout: the share that is dropped after the first convolution of either, in training; see `draw`.
+    Args:
+        windows: channels of the correlation windows.
+        corr, flow: output channels of the two convolutions of the windows, and of the flow.
+        outputs: channels of the motion features, with the flow.
+        dropout: the share that is dropped after the first convolution of either, in training; see `draw`.
     """
 
     def __init__(
@@ -43,17 +115,29 @@ class MotionEncoder(nn.Module):
         )
         return MotionDropout(corr, flow)
 
-    def forward(self, flow: Tensor, windows: Tensor, dropout: MotionDropout | None = None) -> Tensor:
-        corr, features = self.convc1(windows).relu_(), self.convf1(flow).relu_()
+    def forward(
+        self, flow: Tensor, windows: Tensor, dropout: MotionDropout | None = None, convolve: Convolve = dense
+    ) -> Tensor:
+        """(B, outputs, H, W).
+
+        Args:
+            flow: (B, 2, H, W) in pixels of this resolution.
+            windows: (B, windows, H, W), the correlation around where the flow points.
+            dropout: the masks of `draw`.
+            convolve: carries out the convolutions.
+        """
+        corr, features = convolve(self.convc1, windows, relu), convolve(self.convf1, flow, relu)
         if dropout is not None:
             corr, features = corr * dropout.corr, features * dropout.flow
-        corr, features = self.convc2(corr).relu_(), self.convf2(features).relu_()
-        motion = self.conv(torch.cat([corr, features], dim=1)).relu_()
+        corr, features = convolve(self.convc2, corr, relu), convolve(self.convf2, features, relu)
+        motion = convolve(self.conv, torch.cat([corr, features], dim=1), relu)
         return torch.cat([motion, flow.to(motion.dtype)], dim=1)
 
 
 @dataclass(frozen=True)
 class MotionDropout:
+    """Masks of the motion encoder's dropout, in the shapes of what they multiply."""
+
     corr: Tensor
     flow: Tensor
 
@@ -74,71 +158,75 @@ class SmallMotionEncoder(nn.Module):
     def draw(self, like: Tensor) -> None:
         """RAFT small knows no dropout."""
 
-    def forward(self, flow: Tensor, windows: Tensor, dropout: None = None) -> Tensor:
-        corr = self.convc1(windows).relu_()
-        features = self.convf2(self.convf1(flow).relu_()).relu_()
-        motion = self.conv(torch.cat([corr, features], dim=1)).relu_()
+    def forward(self, flow: Tensor, windows: Tensor, dropout: None = None, convolve: Convolve = dense) -> Tensor:
+        """As MotionEncoder.forward."""
+        corr = convolve(self.convc1, windows, relu)
+        features = convolve(self.convf2, convolve(self.convf1, flow, relu), relu)
+        motion = convolve(self.conv, torch.cat([corr, features], dim=1), relu)
         return torch.cat([motion, flow.to(motion.dtype)], dim=1)
 
 
 @dataclass(frozen=True)
 class GatedPass:
-    """One gated update of the hidden state. The weights act on [hidden, motion]; the context's share is already added up."""
+    """One gated update of the hidden state for one context: z and r stacked as `gates`, q as `candidate`, and the context's
+    shares of their outputs."""
 
-    gates_weight: Tensor
+    gates: SplitConv
     gates_context: Tensor
-    candidate_weight: Tensor
+    candidate: SplitConv
     candidate_context: Tensor
-    padding: tuple[int, int]
-
-    @classmethod
-    def prepare(cls, z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> GatedPass:
-        """Convolutions over [hidden, context, motion]: the context is constant, so its share is computed once a pair."""
-        gates = _split_off_context(
-            torch.cat([z.weight, r.weight]), torch.cat([z.bias, r.bias]), context, hidden, z.padding
-        )
-        candidate = _split_off_context(q.weight, q.bias, context, hidden, q.padding)
-        return cls(*gates, *candidate, padding=z.padding)
-
-    def __call__(self, hidden: Tensor, motion: Tensor) -> Tensor:
-        gates = F.conv2d(torch.cat([hidden, motion], dim=1), self.gates_weight, padding=self.padding)
-        z, r = gates.add_(self.gates_context).sigmoid_().chunk(2, dim=1)
-        reset = torch.cat([r * hidden, motion], dim=1)
-        q = F.conv2d(reset, self.candidate_weight, padding=self.padding).add_(self.candidate_context)
-        return torch.lerp(hidden, tanh(q), z)
 
     def select(self, index: Tensor) -> GatedPass:
         return replace(self, gates_context=self.gates_context[index], candidate_context=self.candidate_context[index])
 
 
-@dataclass(frozen=True)
-class RecurrentStep:
-    """(hidden, motion) -> hidden, with all that is constant over the iterations already computed."""
+def split_off(layers: tuple[nn.Conv2d, ...], context: Tensor, hidden: int) -> tuple[SplitConv, Tensor]:
+    """Convolutions over [hidden, context, motion], stacked and split: what acts on [hidden, motion], and the context's share.
 
-    passes: tuple[GatedPass, ...]
-
-    def __call__(self, hidden: Tensor, motion: Tensor) -> Tensor:
-        for gated in self.passes:
-            hidden = gated(hidden, motion)
-        return hidden
-
-    def select(self, index: Tensor) -> RecurrentStep:
-        return RecurrentStep(tuple(gated.select(index) for gated in self.passes))
-
-
-def _split_off_context(
-    weight: Tensor, bias: Tensor, context: Tensor, hidden: int, padding: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
+    Args:
+        layers: convolutions of the same input, kernel and padding.
+        context: (B, C, H, W).
+        hidden: channels of the hidden state.
+    """
+    height, width = layers[0].kernel_size
+    padding = (height // 2, width // 2)
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
     sizes = [hidden, context.shape[1], weight.shape[1] - hidden - context.shape[1]]
     on_hidden, on_context, on_motion = weight.split(sizes, dim=1)
     share = F.conv2d(context, on_context, bias, padding=padding)
     # In the dtype of the convolution's result, so that mixed precision does not cast the weights anew at every step.
     changing = torch.cat([on_hidden, on_motion], dim=1).to(share.dtype)
-    return changing.contiguous(memory_format=torch.channels_last), share
+    return SplitConv(changing.contiguous(memory_format=torch.channels_last), padding, layers), share
+
+
+def gated_update(hidden: Tensor, motion: Tensor, gated: GatedPass, convolve: Convolve = dense) -> Tensor:
+    """The equations of the gated recurrent unit; c is the context, m the motion:
+
+        z = sigmoid(conv_z [h, c, m])
+        r = sigmoid(conv_r [h, c, m])
+        q = tanh(conv_q [r h, c, m])
+        h <- (1 - z) h + z q
+
+    Args:
+        hidden: h, (B, hidden, H, W).
+        motion: m, (B, motion, H, W).
+        gated: the convolutions, with the context's shares.
+        convolve: carries out the convolutions.
+    """
+    gates = convolve(gated.gates, torch.cat([hidden, motion], dim=1), _sigmoid, gated.gates_context)
+    z, r = gates.chunk(2, dim=1)
+    q = convolve(gated.candidate, torch.cat([r * hidden, motion], dim=1), _tanh, gated.candidate_context)
+    return torch.lerp(hidden, q, z)
 
 
 class ConvGRU(nn.Module):
-    """A 3x3 convolutional gated recurrent unit."""
+    """A 3x3 convolutional gated recurrent unit.
+
+    Args:
+        hidden: channels of the hidden state.
+        inputs: channels of the context and the motion together.
+    """
 
     def __init__(self, *, hidden: int, inputs: int) -> None:
         super().__init__()
@@ -147,35 +235,62 @@ class ConvGRU(nn.Module):
         self.convr = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
         self.convq = nn.Conv2d(hidden + inputs, hidden, 3, padding=1)
 
-    def prepare(self, context: Tensor) -> RecurrentStep:
-        return RecurrentStep((GatedPass.prepare(self.convz, self.convr, self.convq, context, self.hidden),))
+    def prepare(self, context: Tensor) -> tuple[GatedPass, ...]:
+        """The passes for a context, (B, C, H, W)."""
+        return (_prepared(self.convz, self.convr, self.convq, context, self.hidden),)
+
+    def forward(
+        self, hidden: Tensor, motion: Tensor, passes: tuple[GatedPass, ...], convolve: Convolve = dense
+    ) -> Tensor:
+        """The next hidden state; see `gated_update`. passes: those of `prepare`."""
+        for gated in passes:
+            hidden = gated_update(hidden, motion, gated, convolve)
+        return hidden
 
 
 class SepConvGRU(nn.Module):
-    """A convolutional gated recurrent unit of two passes, 1x5 and 5x1."""
+    """A convolutional gated recurrent unit of two passes, 1x5 and 5x1. The arguments are those of ConvGRU."""
 
     def __init__(self, *, hidden: int, inputs: int) -> None:
         super().__init__()
         self.hidden = hidden
-        for number, kernel in ((1, (1, 5)), (2, (5, 1))):
-            padding = (kernel[0] // 2, kernel[1] // 2)
-            for gate in "zrq":
-                self.add_module(f"conv{gate}{number}", nn.Conv2d(hidden + inputs, hidden, kernel, padding=padding))
 
-    def prepare(self, context: Tensor) -> RecurrentStep:
-        across = GatedPass.prepare(self.convz1, self.convr1, self.convq1, context, self.hidden)
-        down = GatedPass.prepare(self.convz2, self.convr2, self.convq2, context, self.hidden)
-        return RecurrentStep((across, down))
+        def conv(height: int, width: int) -> nn.Conv2d:
+            return nn.Conv2d(hidden + inputs, hidden, (height, width), padding=(height // 2, width // 2))
+
+        self.convz1, self.convr1, self.convq1 = conv(1, 5), conv(1, 5), conv(1, 5)
+        self.convz2, self.convr2, self.convq2 = conv(5, 1), conv(5, 1), conv(5, 1)
+
+    def prepare(self, context: Tensor) -> tuple[GatedPass, ...]:
+        """The passes for a context, (B, C, H, W)."""
+        return (
+            _prepared(self.convz1, self.convr1, self.convq1, context, self.hidden),
+            _prepared(self.convz2, self.convr2, self.convq2, context, self.hidden),
+        )
+
+    def forward(
+        self, hidden: Tensor, motion: Tensor, passes: tuple[GatedPass, ...], convolve: Convolve = dense
+    ) -> Tensor:
+        """The next hidden state; see `gated_update`. passes: those of `prepare`."""
+        for gated in passes:
+            hidden = gated_update(hidden, motion, gated, convolve)
+        return hidden
+
+
+def _prepared(z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> GatedPass:
+    return GatedPass(*split_off((z, r), context, hidden), *split_off((q,), context, hidden))
 
 
 class FlowHead(nn.Module):
+    """Hidden state -> change of flow, (B, 2, H, W)."""
+
     def __init__(self, *, hidden: int, width: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(hidden, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, 2, 3, padding=1)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.conv2(self.conv1(hidden).relu_())
+    def forward(self, hidden: Tensor, convolve: Convolve = dense) -> Tensor:
+        return convolve(self.conv2, convolve(self.conv1, hidden, relu), _identity)
 
 
 class MaskHead(nn.Sequential):
@@ -185,6 +300,7 @@ class MaskHead(nn.Sequential):
         super().__init__(nn.Conv2d(hidden, 256, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(256, 576, 1))
 
     def forward(self, hidden: Tensor) -> Tensor:
+        # RAFT's code scales the gradients of this branch down by it; all weights that were trained so expect it.
         return 0.25 * super().forward(hidden)
 
 
@@ -206,31 +322,58 @@ class UpdateBlock(nn.Module):
         self.gma = gma
 
     def prepare(self, context: Tensor, attention: Tensor | None = None) -> UpdateStep:
-        """The step for this context. attention: (B, HW, HW), for gma."""
-        aggregation = None if self.gma is None else self.gma.prepare(attention)
-        return UpdateStep(self, self.gru.prepare(context), self.encoder.draw(context), aggregation)
+        """All that is constant over the iterations.
+
+        Args:
+            context: (B, C, H, W).
+            attention: (B, HW, HW), for gma.
+        """
+        aggregation = None
+        if self.gma is not None:
+            if attention is None:
+                raise ValueError("An update block with gma needs the attention of the context.")
+            aggregation = self.gma.prepare(attention)
+        return UpdateStep(self, context, self.gru.prepare(context), self.encoder.draw(context), aggregation)
+
+    def forward(
+        self, hidden: Tensor, windows: Tensor, flow: Tensor, step: UpdateStep, convolve: Convolve = dense
+    ) -> tuple[Tensor, Tensor]:
+        """The next hidden state, (B, hidden, H, W), and the change of flow, (B, 2, H, W).
+
+        Args:
+            hidden: (B, hidden, H, W).
+            windows: (B, windows, H, W), the correlation around where the flow points.
+            flow: (B, 2, H, W).
+            step: what `prepare` gave.
+            convolve: carries out the convolutions.
+        """
+        motion = self.encoder(flow, windows, step.dropout, convolve)
+        if step.aggregation is not None:
+            motion = torch.cat([motion, step.aggregation(motion)], dim=1)
+        hidden = self.gru(hidden, motion, step.passes, convolve)
+        return hidden, self.flow_head(hidden, convolve)
 
 
 @dataclass(frozen=True)
 class UpdateStep:
-    """(hidden, windows, flow) -> (hidden, change of flow)."""
+    """An update block with all that is constant over the iterations: (hidden, windows, flow) -> (hidden, change of flow)."""
 
     block: UpdateBlock
-    recurrent: RecurrentStep
+    context: Tensor
+    passes: tuple[GatedPass, ...]
     dropout: MotionDropout | None
     aggregation: Aggregation | None
 
-    def __call__(self, hidden: Tensor, windows: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        motion = self.block.encoder(flow, windows, self.dropout)
-        if self.aggregation is not None:
-            motion = torch.cat([motion, self.aggregation(motion)], dim=1)
-        hidden = self.recurrent(hidden, motion)
-        return hidden, self.block.flow_head(hidden)
+    def __call__(
+        self, hidden: Tensor, windows: Tensor, flow: Tensor, convolve: Convolve = dense
+    ) -> tuple[Tensor, Tensor]:
+        return self.block(hidden, windows, flow, self, convolve)
 
     def select(self, index: Tensor) -> UpdateStep:
         return replace(
             self,
-            recurrent=self.recurrent.select(index),
+            context=self.context[index],
+            passes=tuple(gated.select(index) for gated in self.passes),
             dropout=None if self.dropout is None else self.dropout.select(index),
             aggregation=None if self.aggregation is None else self.aggregation.select(index),
         )

@@ -8,6 +8,7 @@ in where the integer windows come from: `AllPairsCorrelation` computes every inn
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -175,15 +176,38 @@ class _WindowGeometry:
 
     A level is stored x-major (a column of the picture is contiguous), so a window is `side` runs of `side` neighbours. Runs
     in columns outside the level read the zeros at the front; positions above or below it get the blending weight zero.
+
+    heights, widths, starts, scale: (levels, 1), of each level its size, its first target and the size of its pixels. offsets:
+    (side,), from a centre to the positions of its window. They are made once per pair: a GPU waits for each copy of a list.
     """
 
     sizes: tuple[tuple[int, int], ...]
     radius: int
+    heights: Tensor
+    widths: Tensor
+    starts: Tensor
+    scale: Tensor
+    offsets: Tensor
 
     @classmethod
     def of(cls, features: Tensor, levels: int, radius: int) -> _WindowGeometry:
         height, width = features.shape[-2:]
-        return cls(tuple((height // 2**level, width // 2**level) for level in range(levels)), radius)
+        sizes = tuple((height >> level, width >> level) for level in range(levels))
+        side = 2 * radius + 2
+        areas = [height * width for height, width in sizes]
+
+        def column(values: Iterable[float], dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.tensor(list(values), dtype=dtype, device=features.device)[:, None]
+
+        return cls(
+            sizes=sizes,
+            radius=radius,
+            heights=column(height for height, _ in sizes),
+            widths=column(width for _, width in sizes),
+            starts=column(side + sum(areas[:level]) for level in range(levels)),
+            scale=column((0.5**level for level in range(levels)), torch.promote_types(features.dtype, torch.float32)),
+            offsets=torch.arange(side, device=features.device) - radius,
+        )
 
     @property
     def side(self) -> int:
@@ -199,27 +223,15 @@ class _WindowGeometry:
 
     def locate(self, coords: Tensor) -> tuple[Tensor, _Blend]:
         """coords (N, 2) -> the first element of every run, (N, levels, side), and how to blend the runs."""
-        device, levels = coords.device, len(self.sizes)
-        heights = torch.tensor([height for height, _ in self.sizes], device=device)[:, None]
-        widths = torch.tensor([width for _, width in self.sizes], device=device)[:, None]
-        starts = torch.tensor(self._level_starts(), device=device)[:, None]
-        scale = torch.tensor([0.5**level for level in range(levels)], device=device, dtype=coords.dtype)
-        centres = coords.unsqueeze(1) * scale[:, None]
+        centres = coords.unsqueeze(1) * self.scale
         corners = centres.floor()
         fraction = centres - corners
         # Beyond these bounds a window holds nothing but zeros; the clamp keeps the integers small.
         corners = corners.clamp(min=-4 * self.side, max=4 * self.side + max(max(size) for size in self.sizes)).long()
-        window = torch.arange(self.side, device=device) - self.radius
-        x, y = corners[..., :1] + window, corners[..., 1:] + window
-        first = starts + x * heights + y[..., :1].maximum(heights.new_tensor(-self.side)).minimum(heights)
-        rows = torch.where((x >= 0) & (x < widths), first, 0)
-        return rows, _Blend(fraction, (y >= 0) & (y < heights))
-
-    def _level_starts(self) -> list[int]:
-        starts = [self.border]
-        for height, width in self.sizes[:-1]:
-            starts.append(starts[-1] + height * width)
-        return starts
+        x, y = corners[..., :1] + self.offsets, corners[..., 1:] + self.offsets
+        first = self.starts + x * self.heights + y[..., :1].clamp(min=-self.side).minimum(self.heights)
+        rows = torch.where((x >= 0) & (x < self.widths), first, 0)
+        return rows, _Blend(fraction, (y >= 0) & (y < self.heights))
 
 
 @dataclass(frozen=True)

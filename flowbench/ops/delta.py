@@ -25,17 +25,20 @@ Scale = Literal["absolute", "relative"]
 
 @dataclass(frozen=True, kw_only=True)
 class Delta:
-    """Which changes are propagated, what is remembered of the rest, and how it is carried out.
+    """The rule by which changes are propagated, what is remembered of the rest, and how it is carried out.
 
-    rule: "element" drops each change of at most `threshold`, the published rule, which saves multiplications that only
-    special hardware can leave out. "pixel" drops all channels of a pixel whose change has an RMS over the channels of at
-    most `threshold`: whole rows of a matrix product. threshold 0 drops exact equals alone.
-    memory: "bounded" remembers x where it was propagated, so that what was dropped is not lost but waits: no element (pixel:
-    no RMS) of x - m ever exceeds the threshold, and c is the convolution of m. "reference", the published code's, remembers
-    x everywhere: what was dropped is lost, and the error may grow with the steps.
-    execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the quicker one at each step.
-    scale: "absolute" has one threshold for all layers, in the units of their inputs, as published. "relative" has it as a
-    share of a layer's own unit, which is the RMS of its input at the first step times its `DeltaConv.lenience`.
+    Args:
+        threshold: changes up to this are dropped; 0 drops exact equals alone.
+        rule: "element" drops each change by itself, the published rule, which saves multiplications that only special
+            hardware can leave out. "pixel" drops all channels of a pixel whose change has an RMS over the channels of at
+            most `threshold`: whole rows of a matrix product.
+        memory: "bounded" remembers x where it was propagated, so that what was dropped is not lost but waits: no element
+            (pixel: no RMS) of x - m ever exceeds the threshold, and c is the convolution of m. "reference", the published
+            code's, remembers x everywhere: what was dropped is lost, and the error may grow with the steps.
+        execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the quicker one at each step.
+        scale: "absolute" has one threshold for all layers, in the units of their inputs, as published. "relative" has it as
+            a share of a layer's own unit, which is the RMS of its input at the first step times its
+            `DeltaConv.threshold_scale`.
     """
 
     threshold: float = 0.005
@@ -59,8 +62,8 @@ class Delta:
                 "execution=sparse needs rule=pixel: the element rule leaves no pixel that could be skipped."
             )
 
-    def sent(self, x: Tensor, memory: DeltaMemory) -> Tensor:
-        """Where x is propagated: (B, C, H, W) bool for the element rule, (B, 1, H, W) for the pixel rule."""
+    def active(self, x: Tensor, memory: DeltaMemory) -> Tensor:
+        """The active mask, where x is propagated: (B, C, H, W) bool for the element rule, (B, 1, H, W) for the pixel rule."""
         if self.rule == "element":
             change = (x - memory.input).abs_()
         else:
@@ -70,10 +73,13 @@ class Delta:
 
 @dataclass(frozen=True)
 class DeltaMemory:
-    """Of one layer, for one batch. Its tensors are the layer's own, and a step changes them in place.
+    """What one layer remembers for one batch. A step changes its tensors in place.
 
-    input: m, (B, Cin, H, W). padded: c with bias and constant, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls
-    outside of the picture. unit: (B,), what thresholds are multiplied by. constant: (B, Cout, H, W), that of the last call.
+    Attributes:
+        input: m, (B, Cin, H, W).
+        padded: c with bias and constant, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls outside of the map.
+        unit: (B,), what thresholds are multiplied by.
+        constant: (B, Cout, H, W), that of the last call.
     """
 
     input: Tensor
@@ -91,26 +97,35 @@ class DeltaMemory:
 
 @dataclass(frozen=True)
 class DeltaResult:
-    """output: (B, Cout, H, W), the memory's own, and not to be changed in place. memory: for the next step.
-    sent: where x was propagated, bool, (B, C or 1, H, W); None at the first step, which propagates all."""
+    """What a delta convolution gives.
+
+    Attributes:
+        output: (B, Cout, H, W), the memory's own, and not to be changed in place.
+        memory: for the next step.
+        active: where x was propagated, bool, (B, C or 1, H, W); None at the first step, which propagates all.
+    """
 
     output: Tensor
     memory: DeltaMemory
-    sent: Tensor | None
+    active: Tensor | None
 
 
 @dataclass(frozen=True)
 class DeltaConv:
-    """A convolution of stride 1 that keeps the size of the picture, as a delta convolution.
+    """A convolution of stride 1 that keeps the size of the map, as a delta convolution.
 
-    weight: (Cout, Cin, kh, kw). bias: (Cout,) or None. Neither takes gradient through it. lenience: how much larger than
-    another layer's its relative threshold is. unit: what relative thresholds are of, in the place of the first input's RMS.
+    Attributes:
+        weight: (Cout, Cin, kh, kw), without gradient.
+        bias: (Cout,) or None, without gradient.
+        pixels: the kernel for single pixels.
+        threshold_scale: what relative thresholds of this layer are multiplied by.
+        unit: what relative thresholds are a share of; None for the RMS of the first input.
     """
 
     weight: Tensor
     bias: Tensor | None
     pixels: PixelKernel
-    lenience: float = 1.0
+    threshold_scale: float = 1.0
     unit: float | None = None
 
     @classmethod
@@ -120,9 +135,9 @@ class DeltaConv:
 
     @classmethod
     def from_weight(cls, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> DeltaConv:
-        if tuple(2 * each + 1 for each in padding) != tuple(weight.shape[-2:]):
+        if tuple(2 * size + 1 for size in padding) != tuple(weight.shape[-2:]):
             raise FlowBenchError(
-                "A delta convolution keeps the picture's size, but a kernel of "
+                "A delta convolution keeps the map's size, but a kernel of "
                 f"{tuple(weight.shape[-2:])} with padding {padding} does not."
             )
         weight = weight.detach()
@@ -135,21 +150,27 @@ class DeltaConv:
     def __call__(
         self, x: Tensor, memory: DeltaMemory | None, delta: Delta, constant: Tensor | None = None
     ) -> DeltaResult:
-        """x: (B, Cin, H, W). memory: that of the step before, which is used up; None for the first step, which is dense.
-        constant: (B, Cout, H, W), what is added to the output; no work where it is the tensor of the call before."""
+        """One step of the layer.
+
+        Args:
+            x: (B, Cin, H, W).
+            memory: that of the step before, which is used up; None for the first step, which is dense.
+            delta: the rule.
+            constant: (B, Cout, H, W), what is added to the output; no work where it is the tensor of the call before.
+        """
         if memory is None:
-            memory, sent = self._start(x, delta, constant), None
+            memory, active = self._start(x, delta, constant), None
         else:
             memory = self._with_constant(memory, constant)
-            sent = delta.sent(x, memory)
-            self.update(x, memory, sent, delta)
-        return DeltaResult(self._inside(memory).to(self.weight.dtype), memory, sent)
+            active = delta.active(x, memory)
+            self.update(x, memory, active, delta)
+        return DeltaResult(self._inside(memory).to(self.weight.dtype), memory, active)
 
     def changes(self, x: Tensor, memory: DeltaMemory | None, delta: Delta) -> Tensor:
         """(B, Cin, H, W): what a call with the same arguments would propagate, zero where it is dropped."""
         if memory is None:
             return x
-        return torch.where(delta.sent(x, memory), x - memory.input, 0)
+        return torch.where(delta.active(x, memory), x - memory.input, 0)
 
     def _start(self, x: Tensor, delta: Delta, constant: Tensor | None) -> DeltaMemory:
         batch, _, height, width = x.shape
@@ -167,21 +188,21 @@ class DeltaConv:
         if delta.scale == "absolute":
             return x.new_ones(x.shape[0])
         if self.unit is not None:
-            return x.new_full((x.shape[0],), self.lenience * self.unit)
-        return x.flatten(1).float().square().mean(dim=1).sqrt() * self.lenience
+            return x.new_full((x.shape[0],), self.threshold_scale * self.unit)
+        return x.flatten(1).float().square().mean(dim=1).sqrt() * self.threshold_scale
 
-    def update(self, x: Tensor, memory: DeltaMemory, sent: Tensor, delta: Delta) -> None:
-        """Brings the memory from its step to that of x, of which `sent` is propagated."""
+    def update(self, x: Tensor, memory: DeltaMemory, active: Tensor, delta: Delta) -> None:
+        """Brings the memory from its step to that of x, which is propagated where the mask is active."""
         if delta.rule == "pixel" and delta.execution != "dense":
-            index = sent.flatten().nonzero().squeeze(1)
-            if delta.execution == "sparse" or index.numel() <= self.pixels.break_even * sent.numel():
+            index = active.flatten().nonzero().squeeze(1)
+            if delta.execution == "sparse" or index.numel() <= self.pixels.break_even * active.numel():
                 self._update_pixels(x, memory, index, delta)
                 return
         if delta.memory == "bounded":
-            torch.where(sent, x, memory.input, out=memory.input)
+            torch.where(active, x, memory.input, out=memory.input)
             self._put(self._convolve(memory.input, self.bias), memory)
         else:
-            change = torch.where(sent, x - memory.input, 0)
+            change = torch.where(active, x - memory.input, 0)
             self._inside(memory).add_(self._convolve(change))
             memory.input.copy_(x)
 
@@ -213,7 +234,7 @@ class DeltaConv:
             torch.add(convolved.to(inside.dtype), memory.constant, out=inside)
 
     def _inside(self, memory: DeltaMemory) -> Tensor:
-        """(B, Cout, H, W), a view of what lies within the picture."""
+        """(B, Cout, H, W), a view of what lies within the map."""
         (down, across), (_, height, width, _) = self.padding, memory.padded.shape
         return memory.padded[:, down : height - down, across : width - across].permute(0, 3, 1, 2)
 
@@ -225,6 +246,9 @@ class DeltaConv:
 def _same_padding(layer: nn.Conv2d) -> tuple[int, int]:
     if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1 or layer.padding_mode != "zeros":
         raise FlowBenchError(
-            f"A delta convolution has stride and dilation 1, one group and zeros around the picture: {layer} has not."
+            f"A delta convolution has stride and dilation 1, one group and zeros around the map: {layer} has not."
         )
-    return layer.padding
+    if isinstance(layer.padding, str):
+        raise FlowBenchError(f"A delta convolution has its padding in numbers: {layer} has not.")
+    down, across = layer.padding
+    return down, across

@@ -1,4 +1,4 @@
-"""Counting multiplications: those of a convolution, and those of them whose input is not zero."""
+"""Counts of a convolution's multiplications, and of those whose input is not zero."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Work:
-    """Of a convolution at one step. Multiplications with the zeros around a picture are no work.
+    """The work of a convolution at one step. Multiplications with the zeros around a map are no work.
 
-    inputs: input elements of a sample. zeros: (B,), how many of them are zero as they are propagated; macs: (B,), the
-    multiply-accumulates that the others take. dense: the multiply-accumulates of all elements. raw_zeros, raw_macs: the same
-    as zeros and macs of the input itself rather than of its change, which tells what a ReLU before it saves anyway.
+    Attributes:
+        inputs: input elements of a sample.
+        dense: the multiply-accumulates of all elements.
+        zeros: (B,), how many elements are zero as they are propagated.
+        macs: (B,), the multiply-accumulates that the others take.
+        raw_zeros, raw_macs: as zeros and macs, of the input itself rather than of its change, which tells what a ReLU before
+            it saves anyway.
     """
 
     inputs: int
@@ -28,7 +32,15 @@ class Work:
 
     @classmethod
     def of(cls, x: Tensor, changes: Tensor, kernel: tuple[int, int], outputs: int, groups: int = 1) -> Work:
-        """x, changes: (B, Cin, H, W), the input, and what is propagated of it, by a kernel that keeps the picture's size."""
+        """The work of a kernel that keeps the map's size.
+
+        Args:
+            x: (B, Cin, H, W), the input.
+            changes: (B, Cin, H, W), what is propagated of it.
+            kernel: height and width.
+            outputs: output channels.
+            groups: of the convolution.
+        """
         uses = uses_of_pixels(*x.shape[-2:], kernel, device=x.device) * (outputs // groups)
         zeros, macs = _zeros_and_macs(changes, uses)
         raw_zeros, raw_macs = _zeros_and_macs(x, uses)
@@ -40,16 +52,16 @@ class Work:
 
 @lru_cache(maxsize=64)
 def uses_of_pixels(height: int, width: int, kernel: tuple[int, int], *, device: torch.device | None = None) -> Tensor:
-    """(H, W) int64: how many outputs inside a picture of this size use each of its pixels, for a kernel of odd sides."""
+    """(H, W) int64: how many outputs inside a map of this size use each of its pixels, for a kernel of odd sides."""
     outputs = torch.ones(1, 1, height, width, dtype=torch.float64, device=device)
     elements = torch.ones(1, 1, *kernel, dtype=torch.float64, device=device)
     return F.conv2d(outputs, elements, padding=(kernel[0] // 2, kernel[1] // 2))[0, 0].round().long()
 
 
-def propagated_macs(sent: Tensor, kernel: tuple[int, int], outputs: int) -> Tensor:
-    """sent: (B, C, H, W) bool -> (B,), the multiply-accumulates of these elements, in single precision."""
-    elements = sent[:, 0] if sent.shape[1] == 1 else sent.sum(dim=1)
-    uses = _uses_of_pixels_in_single_precision(*sent.shape[-2:], kernel, device=sent.device)
+def propagated_macs(active: Tensor, kernel: tuple[int, int], outputs: int) -> Tensor:
+    """active: (B, C, H, W) bool -> (B,), the multiply-accumulates of these elements, in single precision."""
+    elements = active[:, 0] if active.shape[1] == 1 else active.sum(dim=1)
+    uses = _uses_of_pixels_in_single_precision(*active.shape[-2:], kernel, device=active.device)
     return (elements.flatten(1).to(uses.dtype) @ uses) * outputs
 
 

@@ -1,8 +1,8 @@
-"""The look-up of the correlation under the pixel rule: a window whose place has hardly moved is not looked up again."""
+"""The lookup of the correlation under the pixel rule: a window whose centre has hardly moved is not looked up again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,46 +15,55 @@ from flowbench.ops.delta_pixels import as_rows, rms_of_rows
 _BREAK_EVEN = 0.65
 
 
-@dataclass
+@dataclass(frozen=True)
 class LookupMemory:
-    """Of one batch of pairs. coords: (B, H, W, 2), where the windows were looked up; windows: (B, H, W, channels)."""
+    """What was looked up for one batch of pairs.
 
-    coords: Tensor | None = None
-    windows: Tensor | None = None
+    Attributes:
+        coords: (B, H, W, 2), where the windows were looked up.
+        windows: (B, H, W, channels).
+    """
+
+    coords: Tensor
+    windows: Tensor
 
     def select(self, index: Tensor) -> LookupMemory:
-        if self.coords is None:
-            return LookupMemory()
         return LookupMemory(self.coords[index], self.windows[index])
+
+    def clone(self) -> LookupMemory:
+        return LookupMemory(self.coords.clone(), self.windows.clone())
 
 
 @dataclass(frozen=True)
 class DeltaLookup:
-    """A correlation for the steps of one solve, in their order: the coordinates follow the pixel rule.
+    """A correlation whose coordinates follow the pixel rule.
 
     Pixels whose coordinates have moved by an RMS of at most delta.threshold times `unit`, in pixels of the feature map, keep
-    their windows. Where gradient is recorded it looks up all of them, and remembers nothing.
+    their windows.
     """
 
     correlation: Correlation
     delta: Delta
     unit: float = 1.0
-    memory: LookupMemory = field(default_factory=LookupMemory)
 
-    def lookup(self, coords: Tensor) -> Tensor:
-        """As Correlation.lookup, but the windows stay the memory's own, and are not to be changed in place."""
-        if torch.is_grad_enabled():
-            return self.correlation.lookup(coords)
-        memory = self.memory
-        if memory.coords is None:
-            memory.coords = coords.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-            memory.windows = self.correlation.lookup(coords).permute(0, 2, 3, 1).contiguous()
+    def __call__(self, coords: Tensor, memory: LookupMemory | None) -> tuple[Tensor, LookupMemory]:
+        """The windows, which are the memory's own and not to be changed in place, and the memory for the next step.
+
+        Args:
+            coords: (B, 2, H, W), as in Correlation.lookup.
+            memory: that of the step before, which is used up; None for the first step, which looks all windows up.
+        """
+        if memory is None:
+            memory = LookupMemory(
+                coords=coords.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format),
+                windows=self.correlation.lookup(coords).permute(0, 2, 3, 1).contiguous(),
+            )
         else:
             self._renew(coords, memory.coords.flatten(0, 2), memory.windows.flatten(0, 2))
-        return memory.windows.permute(0, 3, 1, 2)
+        return memory.windows.permute(0, 3, 1, 2), memory
 
     def select(self, index: Tensor) -> DeltaLookup:
-        return replace(self, correlation=self.correlation.select(index), memory=self.memory.select(index))
+        return replace(self, correlation=self.correlation.select(index))
 
     def _all_at_once(self, moved: float) -> bool:
         execution = self.delta.execution

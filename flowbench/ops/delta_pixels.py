@@ -1,4 +1,4 @@
-"""Convolving a few pixels of a picture: their rows as one matrix product, its results added where they belong."""
+"""The convolution of a few pixels of a map: their rows as one matrix product, its results added where they belong."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PixelKernel:
     def of(cls, weight: Tensor) -> PixelKernel:
         """weight: (Cout, Cin, kh, kw)."""
         matrix = weight.permute(2, 3, 0, 1).reshape(-1, weight.shape[1], 1, 1)
-        return cls(matrix.contiguous(), tuple(weight.shape[-2:]))
+        return cls(matrix.contiguous(), (weight.shape[-2], weight.shape[-1]))
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -70,21 +70,24 @@ class PixelKernel:
         return channels / (SLOWNESS_OF_ROWS * channels + _CHANNELS_PER_ADDITION[self.weight.dtype])
 
     def add(self, rows: Tensor, index: Tensor, padded: Tensor) -> None:
-        """Adds the convolution of a picture that is zero but for these pixels.
+        """Adds the convolution of a map that is zero but for these pixels.
 
-        rows: (N, Cin), the pixels. index: (N,), their places in (B, H, W). padded: (B, H + 2 ph, W + 2 pw, Cout), changed.
+        Args:
+            rows: (N, Cin), the pixels.
+            index: (N,), their indices in (B, H, W).
+            padded: (B, H + 2 ph, W + 2 pw, Cout), changed in place.
         """
         if index.numel() == 0:
             return
         batch, height, width, channels = padded.shape
         down, across = self.padding
-        places = torch.arange(batch * height * width, device=index.device).view(batch, height, width)
-        places = places[:, down : height - down, across : width - across].reshape(-1).index_select(0, index)
-        targets = places[:, None] + self._steps(width, index.device)
+        positions = torch.arange(batch * height * width, device=index.device).view(batch, height, width)
+        positions = positions[:, down : height - down, across : width - across].reshape(-1).index_select(0, index)
+        targets = positions[:, None] + self._steps(width, index.device)
         outputs = padded.view(-1, channels)
-        for part, places_of_part in zip(rows.split(_CHUNK), targets.split(_CHUNK), strict=True):
+        for part, targets_of_part in zip(rows.split(_CHUNK), targets.split(_CHUNK), strict=True):
             products = self._multiply(part)[: part.shape[0]].to(padded.dtype)
-            outputs.index_add_(0, places_of_part.flatten(), products.view(-1, channels))
+            outputs.index_add_(0, targets_of_part.flatten(), products.view(-1, channels))
 
     def _steps(self, width: int, device: torch.device) -> Tensor:
         """(kh * kw,): from a pixel to the outputs that use it, in a padded picture of this width."""

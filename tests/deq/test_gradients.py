@@ -60,7 +60,7 @@ def test_implicit_gradient_is_that_of_finite_differences(safe):
 
     def fixed_point(weight: Tensor, x: Tensor) -> Tensor:
         deq = DEQ(solver=EXACT, gradient=implicit(safe=safe))
-        return deq.train(Layer(weight, x, f.activation), f.start).states[-1][0]
+        return deq.forward_train(Layer(weight, x, f.activation), f.start).states[-1][0]
 
     assert torch.autograd.gradcheck(fixed_point, (f.weight, f.x))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from support.maps import F64, symmetric
 
-from flowbench.deq import DEQ, FixedPoint, Indexing, JacobianPenalty, Sliced, State
+from flowbench.deq import DEQ, FixedPoint, IndexedCorrection, JacobianPenalty, SegmentedCorrection, State
 
 ZERO = (torch.zeros(1, 1),)
 
@@ -20,7 +20,7 @@ def test_step_limit_of_evaluation(limits, steps):
     deq = DEQ(solver=FixedPoint(max_steps=10), **limits)
     assert deq.eval_limit == steps
     assert deq.solve(count, ZERO).z[0].item() == steps
-    assert deq.train(count, ZERO).states[-1][0].item() == 11
+    assert deq.forward_train(count, ZERO).states[-1][0].item() == 11
 
 
 def test_solve_gives_states_on_the_way():
@@ -35,12 +35,14 @@ def test_solve_carries_no_gradient():
 
 def test_no_gradient_flows_into_the_start():
     x, start = torch.ones(1, 1, requires_grad=True), torch.zeros(1, 1, requires_grad=True)
-    DEQ().train(lambda state: (state[0] / 2 + x,), (start,)).states[-1][0].backward()
+    DEQ().forward_train(lambda state: (state[0] / 2 + x,), (start,)).states[-1][0].backward()
     assert start.grad is None
     assert x.grad.item() == 1
 
 
-@pytest.mark.parametrize("corrections", [Sliced(count=2), Indexing(count=2)], ids=["sliced", "indexing"])
+@pytest.mark.parametrize(
+    "corrections", [SegmentedCorrection(count=2), IndexedCorrection(count=2)], ids=["sliced", "indexing"]
+)
 def test_regularisation_is_the_penalty_at_the_last_supervised_state(corrections):
     def f(state: State) -> State:
         return (state[0] ** 2 / 4 + 0.5,)
@@ -49,11 +51,11 @@ def test_regularisation_is_the_penalty_at_the_last_supervised_state(corrections)
     penalty = JacobianPenalty(weight=0.3)
     deq = DEQ(solver=FixedPoint(max_steps=4), corrections=corrections, jacobian=penalty)
     torch.manual_seed(1)
-    training = deq.train(f, start)
+    training = deq.forward_train(f, start)
     torch.manual_seed(1)
     assert training.regularisation == penalty(f, training.states[-1])
     for without in (None, JacobianPenalty(weight=0)):
-        assert DEQ(jacobian=without).train(f, start).regularisation is None
+        assert DEQ(jacobian=without).forward_train(f, start).regularisation is None
 
 
 def test_training_finds_a_map_with_a_given_fixed_point():
@@ -64,6 +66,6 @@ def test_training_finds_a_map_with_a_given_fixed_point():
     deq = DEQ(solver=FixedPoint(max_steps=60, tolerance=1e-9))
     for _ in range(40):
         optimizer.zero_grad()
-        (deq.train(f, f.start).states[-1][0] - wanted).square().sum().backward()
+        (deq.forward_train(f, f.start).states[-1][0] - wanted).square().sum().backward()
         optimizer.step()
     torch.testing.assert_close(deq.solve(f, f.start).z[0], wanted, rtol=0, atol=1e-4)

@@ -77,7 +77,7 @@ def test_a_whole_solve_computes_the_weights_once_and_trains_them():
         return (torch.tanh(convolution(state[0]) / 4 + 1),)
 
     with weights_computed_once(convolution):
-        training = DEQ(solver=FixedPoint(max_steps=10, tolerance=1e-9)).train(f, (torch.zeros(1, 2, 3, 3),))
+        training = DEQ(solver=FixedPoint(max_steps=10, tolerance=1e-9)).forward_train(f, (torch.zeros(1, 2, 3, 3),))
     training.states[-1][0].sum().backward()
     assert training.stats[0].steps.item() > 3
     assert counter.computed == 1

@@ -13,10 +13,10 @@ from flowbench.deq import (
     Broyden,
     Damped,
     FixedPoint,
-    Indexing,
+    IndexedCorrection,
     JacobianPenalty,
     PhantomGradient,
-    Sliced,
+    SegmentedCorrection,
     State,
     StopReason,
     spectral_radius,
@@ -273,7 +273,7 @@ def test_the_start_is_left_as_it_was(solver):
     [
         (FixedPoint, {"max_steps": 0}, "max_steps=0"),
         (Anderson, {"max_steps": -3}, "max_steps=-3"),
-        (Broyden, {"tolerance": 0.0}, "tolerance=0.0"),
+        (Broyden, {"tolerance": -1e-3}, "tolerance=-0.001"),
         (FixedPoint, {"tolerance": float("nan")}, "tolerance=nan"),
         (FixedPoint, {"mode": "abs"}, "mode='abs': choose one of absolute, relative"),
         (FixedPoint, {"converged": "stop"}, "converged='stop': choose one of freeze, drop, continue"),
@@ -285,9 +285,9 @@ def test_the_start_is_left_as_it_was(solver):
         (PhantomGradient, {"steps": 0}, "steps=0"),
         (PhantomGradient, {"tau": 0}, "tau=0"),
         (PhantomGradient, {"tau": 1.5}, "tau=1.5"),
-        (Sliced, {"count": 0}, "count=0"),
-        (Indexing, {"count": 0}, "count=0"),
-        (Sliced, {"count": 3, "phantom": [PhantomGradient()]}, "phantom has 1 gradients: 2 are wanted"),
+        (SegmentedCorrection, {"count": 0}, "count=0"),
+        (IndexedCorrection, {"count": 0}, "count=0"),
+        (SegmentedCorrection, {"count": 3, "phantom": [PhantomGradient()]}, "phantom has 1 gradients: 2 are wanted"),
         (DEQ, {"eval_steps": 0}, "eval_steps=0"),
         (DEQ, {"eval_factor": 0.0}, "eval_factor=0.0"),
         (JacobianPenalty, {"weight": -1}, "weight=-1"),
@@ -301,7 +301,9 @@ def test_a_value_that_makes_no_sense_is_named(make, values, message):
         make(**values)
 
 
-@pytest.mark.parametrize("corrections", [Sliced(count=5), Indexing(count=5)], ids=["sliced", "indexing"])
+@pytest.mark.parametrize(
+    "corrections", [SegmentedCorrection(count=5), IndexedCorrection(count=5)], ids=["sliced", "indexing"]
+)
 def test_more_corrections_than_steps(corrections):
     with pytest.raises(ValueError, match="5 corrections need at least as many steps: max_steps=4"):
         DEQ(solver=FixedPoint(max_steps=4), corrections=corrections)

@@ -6,7 +6,17 @@ import torchdeq
 from support.maps import F64
 from torch import Tensor, nn
 
-from flowbench.deq import DEQ, Anderson, Broyden, FixedPoint, ImplicitGradient, Indexing, PhantomGradient, Sliced, State
+from flowbench.deq import (
+    DEQ,
+    Anderson,
+    Broyden,
+    FixedPoint,
+    ImplicitGradient,
+    IndexedCorrection,
+    PhantomGradient,
+    SegmentedCorrection,
+    State,
+)
 
 SOLVERS = {"fixed_point_iter": FixedPoint, "anderson": Anderson, "broyden": Broyden}
 on_all = pytest.mark.parametrize("name", list(SOLVERS))
@@ -59,7 +69,7 @@ def test_implicit_gradient(name):
     backward = FixedPoint if name == "anderson" else SOLVERS[name]
     solver = Broyden(max_steps=300, tolerance=1e-11)
     gradient = ImplicitGradient(solver=backward(max_steps=300, tolerance=1e-11))
-    ours = DEQ(solver=solver, gradient=gradient).train(cell.map, (cell.start,)).states[-1][0]
+    ours = DEQ(solver=solver, gradient=gradient).forward_train(cell.map, (cell.start,)).states[-1][0]
     torch.testing.assert_close(ours, z)
     torch.testing.assert_close(cell.gradients(ours), cell.gradients(z), rtol=1e-5, atol=1e-7)
 
@@ -71,12 +81,14 @@ def test_phantom_gradient(name, steps, tau):
     theirs = torchdeq.get_deq(f_solver=name, f_max_iter=8, f_tol=1e-9, grad=steps, tau=tau)
     (z,), _ = theirs(cell, cell.start)
     solver = SOLVERS[name](max_steps=8, tolerance=1e-9, converged="continue")
-    ours = DEQ(solver=solver, gradient=PhantomGradient(steps=steps, tau=tau)).train(cell.map, (cell.start,))
+    ours = DEQ(solver=solver, gradient=PhantomGradient(steps=steps, tau=tau)).forward_train(cell.map, (cell.start,))
     torch.testing.assert_close(ours.states[-1][0], z)
     torch.testing.assert_close(cell.gradients(ours.states[-1][0]), cell.gradients(z))
 
 
-@pytest.mark.parametrize(("core", "corrections"), [("sliced", Sliced(count=3)), ("indexing", Indexing(count=3))])
+@pytest.mark.parametrize(
+    ("core", "corrections"), [("sliced", SegmentedCorrection(count=3)), ("indexing", IndexedCorrection(count=3))]
+)
 def test_supervised_states(core, corrections):
     cell = Cell()
     theirs = torchdeq.get_deq(core=core, f_solver="fixed_point_iter", f_max_iter=12, f_tol=1e-9, n_states=3, grad=2)
@@ -86,7 +98,7 @@ def test_supervised_states(core, corrections):
         gradient=PhantomGradient(steps=2),
         corrections=corrections,
     )
-    ours = deq.train(cell.map, (cell.start,)).states
+    ours = deq.forward_train(cell.map, (cell.start,)).states
     for (state,), published in zip(ours, z, strict=True):
         torch.testing.assert_close(state, published)
         torch.testing.assert_close(cell.gradients(state), cell.gradients(published))

@@ -19,7 +19,7 @@ def test_a_part_of_another_kind_takes_the_place_of_the_remembered_one(tmp_path):
     model, _ = load_model(path, changes)
     assert isinstance(model.network.deq.solver, deq.Damped)
     assert (model.network.deq.solver.damping, model.iterations) == (0.5, 7)
-    assert isinstance(model.network.deq.corrections, deq.Sliced)
+    assert isinstance(model.network.deq.corrections, deq.SegmentedCorrection)
 
 
 def test_every_part_of_an_accumulated_step_draws_its_own():

@@ -155,7 +155,7 @@ def test_gma_is_a_setting_of_every_size(size):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("model.network.deq.solver.tolerance=0", "tolerance=0: give a tolerance above 0."),
+        ("model.network.deq.solver.tolerance=-1", "tolerance=-1: give a tolerance of at least 0."),
         ("model.network.deq.solver.max_steps=0", "max_steps=0: a solver needs at least 1 step."),
         ("model.network.deq.corrections.count=5", "5 corrections need at least as many steps: max_steps=4."),
         ("model.network.warm=hot", "model.network.warm=hot: one of state, flow is needed."),

@@ -156,6 +156,27 @@ def test_a_threshold_of_zero_is_the_dense_network(rule, tmp_path):
     assert (with_rule - dense.estimate(*images).flow).abs().max() < 1e-9
 
 
+def test_the_map_under_the_rule_is_a_map_of_state_and_memories(tmp_path):
+    """f(b) with the memories of z is the same whether or not f was evaluated at a in between. Memories serve once."""
+    network = filled_model(tmp_path).double().network
+    with torch.no_grad(), weights_computed_once(network.update_block):
+        refine, z = network.problem(*real_pair(64, 96, torch.float64))
+        under_the_rule = network.solver_map(refine)
+        f = under_the_rule.f
+        a, of_z = f(z, under_the_rule.memory)
+        copies = [of_z.clone() for _ in range(2)]
+        b = a[0] + 0.01 * torch.randn_like(a[0]), a[1] + 0.1 * torch.randn_like(a[1])
+        at_once, _ = f(b, copies[0])
+        f(a, of_z)
+        afterwards, _ = f(b, copies[1])
+        for mine, others in zip(at_once, afterwards, strict=True):
+            assert torch.equal(mine, others)
+        dense = refine(b)
+        assert not torch.equal(dense[0], at_once[0])
+        with pytest.raises(RuntimeError, match="used up by an evaluation"):
+            f(b, of_z)
+
+
 def test_solves_that_take_turns_do_not_touch_each_other(tmp_path):
     network = filled_model(tmp_path).double().network
     pairs = [real_pair(64, 96, torch.float64), [image.flip(-1) for image in real_pair(64, 96, torch.float64)]]
@@ -163,10 +184,11 @@ def test_solves_that_take_turns_do_not_touch_each_other(tmp_path):
     def states(taking_turns: bool) -> list[torch.Tensor]:
         with torch.no_grad(), weights_computed_once(network.update_block):
             solves = [network.problem(*pair) for pair in pairs]
-            maps, now = [refine for refine, _ in solves], [start for _, start in solves]
+            maps, now = [network.solver_map(refine) for refine, _ in solves], [start for _, start in solves]
+            memories = [under_the_rule.memory for under_the_rule in maps]
             order = [0, 1] * 6 if taking_turns else [0] * 6 + [1] * 6
             for number in order:
-                now[number] = maps[number](now[number])
+                now[number], memories[number] = maps[number].f(now[number], memories[number])
         return [part for state in now for part in state]
 
     for together, alone in zip(states(True), states(False), strict=True):
@@ -289,6 +311,5 @@ def test_the_global_motion_of_gma_is_propagated_like_the_rest():
     with_rule = model.estimate(*images).flow
     with torch.no_grad(), weights_computed_once(model.network.update_block):
         refine, state = model.network.problem(*images)
-        dense = dataclasses.replace(refine, update=refine.update.dense)
-        solution = model.network.deq.solve(dense, state)
+        solution = model.network.deq.solve(refine, state)
     assert (with_rule - model.network.decode(solution.z, refine.grid)).abs().max() < 1e-4

@@ -4,14 +4,15 @@ import pytest
 import torch
 from support import golden
 
-from flowbench.networks.delta_ledger import Ledger
-from flowbench.networks.deltadeq import DeltaStep, delta_layers
+from flowbench.networks.delta_counter import MacCounter
+from flowbench.networks.delta_operators import DeltaLayers, WorkCount
 from flowbench.networks.update import (
+    Convolve,
     FlowHead,
     GatedPass,
     MotionEncoder,
-    RecurrentStep,
     SepConvGRU,
+    SplitConv,
     UpdateBlock,
     UpdateStep,
 )
@@ -28,7 +29,7 @@ def inputs(shape: tuple[int, int, int], amplitude: float, decay: float) -> list[
     return [(base + amplitude * decay**step * perturbation)[None].float() for step in range(STEPS)]
 
 
-def delta_step(name: str, height: int, width: int) -> DeltaStep:
+def update_step(name: str, height: int, width: int) -> UpdateStep:
     """With a recurrent unit that knows no context, and the case's weights where it has them."""
     block = UpdateBlock(
         encoder=MotionEncoder(windows=324, corr=(64, 48), flow=(32, 16), outputs=32),
@@ -38,31 +39,22 @@ def delta_step(name: str, height: int, width: int) -> DeltaStep:
     part = name.removeprefix("delta_").removesuffix("_tiny")
     shapes = golden.case(name)["state_keys_shapes"]
     getattr(block, part).load_state_dict({key: golden.filled(f"{part}.{key}", shape) for key, shape in shapes.items()})
-    dense = UpdateStep(block, RecurrentStep((gated(block.gru, 1), gated(block.gru, 2))), None, None)
-    return DeltaStep(
-        dense=dense,
-        layers=delta_layers(dense, torch.float32, flow_unit=1.0),
-        delta=PUBLISHED,
-        context=torch.zeros(1, 0, height, width),
-        rows=torch.arange(1),
-        memories={},
-        ledger=Ledger(1),
-        count=True,
-    )
+    return UpdateStep(block, torch.zeros(1, 0, height, width), (gated(block.gru, 1), gated(block.gru, 2)), None, None)
 
 
 def gated(unit: SepConvGRU, number: int) -> GatedPass:
     z, r, q = (getattr(unit, f"conv{gate}{number}") for gate in "zrq")
-    weight, bias = torch.cat([z.weight, r.weight]), torch.cat([z.bias, r.bias])
-    return GatedPass(weight, bias[:, None, None], q.weight, q.bias[:, None, None], z.padding)
+    gates = SplitConv(torch.cat([z.weight, r.weight]), z.padding, (z, r))
+    bias = torch.cat([z.bias, r.bias])[:, None, None]
+    return GatedPass(gates, bias, SplitConv(q.weight, q.padding, (q,)), q.bias[:, None, None])
 
 
-def recurrent(step: DeltaStep, x: torch.Tensor) -> torch.Tensor:
-    return step.recur(x[:, :8].tanh(), x[:, 8:].relu())
+def recurrent(step: UpdateStep, x: torch.Tensor, convolve: Convolve) -> torch.Tensor:
+    return step.block.gru(x[:, :8].tanh(), x[:, 8:].relu(), step.passes, convolve)
 
 
-def motion(step: DeltaStep, x: torch.Tensor) -> torch.Tensor:
-    return step.motion(x[:, 2:], x[:, :2])
+def motion(step: UpdateStep, x: torch.Tensor, convolve: Convolve) -> torch.Tensor:
+    return step.block.encoder(x[:, :2], x[:, 2:], convolve=convolve)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +63,17 @@ def motion(step: DeltaStep, x: torch.Tensor) -> torch.Tensor:
 )
 @torch.no_grad()
 def test_a_part_of_the_update_equals_the_published_one(name, call, shape, amplitude, decay):
-    case, step, outputs = golden.case(name), delta_step(name, *shape[1:]), []
+    case, step, outputs = golden.case(name), update_step(name, *shape[1:]), []
+    layers, memories, counter = DeltaLayers.of(step, torch.float32, flow_unit=1.0), {}, MacCounter(1)
     for x in inputs(shape, amplitude, decay):
-        step.ledger.begin_step(step.rows)
-        outputs.append(call(step, x))
+        convolve = WorkCount(layers, PUBLISHED, memories, counter=counter, indices=torch.arange(1), step=step)
+        outputs.append(call(step, x, convolve))
     found = torch.cat(outputs)
     published, dense = (golden.array(case["files"][kind]).view_as(found) for kind in ("out", "dense"))
     assert (found - published).abs().max() < case["tolerance"]["out_abs"]
     apart = (found - dense).abs().amax(dim=(1, 2, 3))
     torch.testing.assert_close(apart, torch.tensor(case["max_dev_from_dense"]), rtol=0, atol=2e-5)
-    for work, expected in zip(step.ledger.work, case["analyse"], strict=True):
+    for work, expected in zip(counter.work, case["analyse"], strict=True):
         assert sum(layer.inputs for layer in work.values()) == expected["total_activation_numel"]
         zeros = sum(int(layer.zeros) for layer in work.values())
         assert abs(zeros - expected["total_zeros_cross_layers"]) <= 5

@@ -177,4 +177,4 @@ def test_the_context_share_is_computed_once_and_exactly():
         r = torch.sigmoid(gru.get_submodule(f"convr{number}")(torch.cat([expected, inputs], dim=1)))
         q = torch.tanh(gru.get_submodule(f"convq{number}")(torch.cat([r * expected, inputs], dim=1)))
         expected = (1 - z) * expected + z * q
-    torch.testing.assert_close(gru.prepare(context)(hidden, motion), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gru(hidden, motion, gru.prepare(context)), expected, rtol=1e-12, atol=1e-12)

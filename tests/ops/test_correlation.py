@@ -185,3 +185,25 @@ def test_a_volume_that_cannot_fit_is_refused_before_it_is_made(monkeypatch):
     with pytest.raises(FlowBenchError, match=r"0\.1 GiB, more than the 0\.0 GiB of the cpu: set correlation=on_demand"):
         build_correlation(features, features)
     assert build_correlation(features, features, kind="on_demand").lookup(torch.zeros(1, 2, 64, 64)).shape[1] == 324
+
+
+class _Copies(TorchDispatchMode):
+    """Tensors made of Python numbers, and numbers read from tensors: on a GPU each of them is waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.name() in ("aten::lift_fresh", "aten::_local_scalar_dense", "aten::nonzero"):
+            self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lookup_makes_no_tensor_from_a_list(kind):
+    features1, features2, coords = (tensor.detach() for tensor in inputs(2, 16, 11))
+    with _Copies() as made:
+        correlation = build_correlation(features1, features2, levels=3, radius=4, kind=kind)
+    assert made.count > 0
+    with _Copies() as copies:
+        correlation.lookup(coords)
+    assert copies.count == 0

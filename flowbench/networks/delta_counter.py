@@ -1,4 +1,4 @@
-"""What a delta update has propagated, and what that cost: by step, layer and sample."""
+"""The counter of what a delta update has propagated, and of what that cost: by step, layer and sample."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _COUNTED = ("update_gmacs", "update_gmacs_relu", "update_gmacs_dense", "update_g
 
 @dataclass(frozen=True)
 class LayerWork:
-    """Of a layer at a step. work: of all that it convolves. context: of the part that does not change from step to step."""
+    """The work of a layer at a step: of all that it convolves, and of the part of it that changes at no step."""
 
     work: Work
     context: Work | None = None
 
 
 @dataclass
-class Ledger:
-    """Of one batch of `size` pairs. It grows with every step of the update."""
+class MacCounter:
+    """Multiply-accumulates of one solve of a batch of `size` pairs. Operators write into it and never read it."""
 
     size: int
     _rows: list[Tensor] = field(default_factory=list)
@@ -51,25 +51,31 @@ class Ledger:
     @property
     def work(self) -> list[Mapping[str, Work]]:
         """Each step's work by layer, of the samples that took the step."""
-        return [{layer: each.work for layer, each in step.items()} for step in self._work]
+        return [{name: layer.work for name, layer in step.items()} for step in self._work]
 
     def stats(self, steps: Tensor) -> dict[str, Tensor]:
-        """Figures of each sample, (B,), over the steps that it took.
+        """Numbers of each sample, (B,), over the steps that it took.
 
-        propagated: the share of the delta layers' multiplications that the rule left. propagated_gmacs, dense_gmacs: 10^9
-        multiply-accumulates that it left, and that there are, zeros of the input among them. Where work was counted, 10^9
-        multiply-accumulates of the update block, too, without global motion aggregation. update_gmacs: those whose input
-        element is not zero as it is propagated; update_gmacs_relu: as it is without the rule; update_gmacs_dense: all;
-        update_gmacs_dense_shared: all of a network that convolves the context once a pair.
+        Those of the delta layers, zeros of the input included:
+            propagated: the share of the multiplications that the rule left.
+            propagated_gmacs, dense_gmacs: 10^9 multiply-accumulates that the rule left, and of all.
+        Where work was counted, also 10^9 multiply-accumulates of the update block, without global motion aggregation:
+            update_gmacs: those whose input element is not zero as it is propagated.
+            update_gmacs_relu: those whose input element is not zero as it is without the rule.
+            update_gmacs_dense: all.
+            update_gmacs_dense_shared: all of a network that convolves the context once per pair.
+
+        Args:
+            steps: (B,), how many steps each sample took.
         """
         sums = torch.zeros(2 + len(_COUNTED), self.size, dtype=torch.float64, device=steps.device)
         for number, rows in enumerate(self._rows):
             taken = (number < steps[rows]).to(sums)
             sums[0, rows] += sum(macs for macs, _ in self._propagated[number]) * taken
             sums[1, rows] += sum(of for _, of in self._propagated[number]) * taken
-            for each in self._work[number].values():
-                work = each.work
-                repeated = each.context.dense if each.context and number else 0
+            for layer in self._work[number].values():
+                work = layer.work
+                repeated = layer.context.dense if layer.context and number else 0
                 sums[2, rows] += work.macs * taken
                 sums[3, rows] += work.raw_macs * taken
                 sums[4, rows] += work.dense * taken
@@ -77,4 +83,4 @@ class Ledger:
         stats = {"propagated": sums[0] / sums[1], "propagated_gmacs": sums[0] / 1e9, "dense_gmacs": sums[1] / 1e9}
         if any(self._work):
             stats |= {name: macs / 1e9 for name, macs in zip(_COUNTED, sums[2:], strict=True)}
-        return {name: figures.float() for name, figures in stats.items()}
+        return {name: numbers.float() for name, numbers in stats.items()}
