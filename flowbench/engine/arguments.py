@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -75,11 +74,6 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
 def setting(key: str, text: str | Path) -> str:
     """The word that gives a setting exactly this text."""
     return f"{key}={_as_text(str(text))}"
-
-
-def job_overrides() -> list[str]:
-    """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
-    return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
