@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -37,6 +39,9 @@ _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root"
 _TEXT |= {"cutouts", "subdir", "textures"}
 _TEXT_BELOW = {"lists", "predict", "roots"}
 
+# Settings that were called otherwise, by program: the old name, then today's.
+RENAMED = MappingProxyType({"analyse": {"steps": "iterations"}, "evaluate": {"steps": "iterations"}})
+
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
 _DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -59,6 +64,7 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     """
     options, words = _parted(arguments)
     own = _own_settings(config)
+    words = [_renamed(word, RENAMED.get(config, {})) for word in words]
     names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
     given = [word for word in words if _is_setting(word, own)]
     sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
@@ -105,6 +111,16 @@ def _refuse_option(word: str, following: str) -> None:
     value = value if equals or following.startswith("-") else following
     instead = f"{name.replace('-', '_')}={value or '<value>'}"
     raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
+
+
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    """The word under today's name of its setting, with a line of notice where that is another."""
+    key, equals, value = word.partition("=")
+    name = names.get(key.lstrip("+"))
+    if not equals or name is None:
+        return word
+    print(f"{key.lstrip('+')}= is called {name}= today; the old name still works.", file=sys.stderr)
+    return f"{name}={value}"
 
 
 def _own_settings(config: str) -> dict[str, Any]:

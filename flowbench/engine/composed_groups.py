@@ -48,11 +48,17 @@ def group_config(group: str, name: str) -> DictConfig:
     return _composed([f"+{group}={name}"])[group]
 
 
+def program_config(program: str, words: Sequence[str]) -> DictConfig:
+    """conf/<program>.yaml with changes, as the command line composes it."""
+    check_choices(words)
+    return _composed(list(words), program)
+
+
 def data_modules(data: DictConfig | Sequence[DictConfig] | None) -> list[FlowDataModule]:
     """The data sets of one config of conf/data or of several. Raises FlowBenchError where there is none."""
     configs = [data] if isinstance(data, DictConfig) else list(data or ())
     if not configs:
-        raise FlowBenchError("No data was named: add data=<name>.")
+        raise FlowBenchError("No data was named: add data=<name>, or data=[<name>,<name>].")
     return [build(config) for config in configs]
 
 
@@ -62,9 +68,9 @@ def _of_the_model(change: str) -> str:
     return f"model/{change}" if is_group else f"model.{change}"
 
 
-def _composed(overrides: list[str]) -> DictConfig:
+def _composed(overrides: list[str], program: str | None = None) -> DictConfig:
     with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(overrides=overrides)
+        return compose(program, overrides)
 
 
 @contextmanager

@@ -65,10 +65,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     Raises FlowBenchError for whatever the user can mend: checkpoint, input, data.
     """
     folder = Path(settings.output or run.folder)
-    if settings.data is None:
-        prediction = _prediction_of_frames(settings, folder)
-    else:
-        prediction = prediction_of_data(settings, folder)
+    prediction = (_prediction_of_frames if settings.data is None else prediction_of_data)(settings, folder)
     model = _model(settings, prediction.protocol)
     started = time.perf_counter()
     with prediction.forward as forward:

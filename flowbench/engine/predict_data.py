@@ -16,8 +16,7 @@ from flowbench.engine.composed_groups import data_modules
 from flowbench.engine.predict_settings import PredictSettings
 from flowbench.engine.prediction_loop import PairStream, Prediction
 from flowbench.engine.predictions import file_sinks
-from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, server_of, shortfall
-from flowbench.errors import FlowBenchError
+from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, shortfall, submission_sets
 from flowbench.io import Frame
 
 
@@ -39,15 +38,6 @@ def prediction_of_data(settings: PredictSettings, folder: Path) -> Prediction:
         backward=_file_sinks(settings, folder, prefix="backward_") if settings.backward else [],
         protocol=data.protocol,
     )
-
-
-def submission_sets(data: FlowDataModule) -> tuple[Server, Mapping[str, PairFiles]]:
-    """The server that takes results on the data, and the data sets that it takes them on.
-
-    Raises FlowBenchError where there is no server, or the pictures are not there.
-    """
-    server = server_of(data.name, data.submission.values())
-    return server, data.split("submission")
 
 
 def _submission(settings: PredictSettings, folder: Path, data: FlowDataModule) -> Prediction:

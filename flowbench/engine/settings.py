@@ -60,12 +60,16 @@ def settings_of(kind: type[S], config: DictConfig, overrides: Sequence[str] = ()
         config: That of conf/<program>.yaml with the user's changes.
         overrides: The changes, for a list of data sets: Hydra would merge their configs into one.
     """
-    given = {field.name: _plain(config[field.name]) for field in dataclasses.fields(kind) if field.name in config}
-    names = chosen_data(overrides)
-    if names and "data" in given:
+    names = {field.name for field in dataclasses.fields(kind)}
+    given = {name: _plain(config[name]) for name in names if name in config}
+    if "others" in names:
+        written = OmegaConf.to_container(config, resolve=False)
+        given["others"] = {name: value for name, value in written.items() if name not in names}
+    several = chosen_data(overrides)
+    if several and "data" in given:
         if not _takes_several(kind, "data"):
-            raise FlowBenchError(f"data=[{','.join(names)}]: one data set at a time, for instance data={names[0]}.")
-        given["data"] = tuple(data_config(name, overrides) for name in names)
+            raise FlowBenchError(f"data=[{','.join(several)}]: one data set at a time, for instance data={several[0]}.")
+        given["data"] = tuple(data_config(name, overrides) for name in several)
     return kind(**given)
 
 

@@ -111,11 +111,13 @@ def test_the_truth_of_a_submission_is_not_there_to_evaluate_on(checkpoint, data,
     words = (f"+ckpt={checkpoint}", "data=kitti", "split=submission", f"roots.kitti={data / 'KITTI'}")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
-    assert "split=submission: choose train, val or test" in ended.told
+    assert "split=submission: one of train, val, test is needed" in ended.told
 
 
 def test_the_command_line_wins_over_the_protocol(checkpoint, data, tmp_path):
-    settings = found(evaluated(checkpoint, data, tmp_path, "data=kitti", "steps=1", "data.protocol.padding=sintel"))
+    settings = found(
+        evaluated(checkpoint, data, tmp_path, "data=kitti", "iterations=1", "data.protocol.padding=sintel")
+    )
     assert settings["settings"]["steps"] == 1
     assert "'sintel'" in settings["settings"]["fitting"]
 

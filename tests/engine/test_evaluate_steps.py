@@ -53,7 +53,7 @@ def figures(folder):
 @pytest.fixture(scope="module")
 def compared(deqflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
-    return evaluated(deqflow, folder, "steps=[2,4]", "pictures=1"), folder
+    return evaluated(deqflow, folder, "iterations=[2,4]", "pictures=1"), folder
 
 
 def test_each_limit_has_the_figures_of_its_own_evaluation(compared, deqflow, tmp_path):
@@ -62,7 +62,7 @@ def test_each_limit_has_the_figures_of_its_own_evaluation(compared, deqflow, tmp
     assert [row["limit"] for row in table] == ["2", "4"]
     for row in table:
         alone = tmp_path / row["limit"]
-        evaluated(deqflow, alone, f"steps={row['limit']}", "pictures=0")
+        evaluated(deqflow, alone, f"iterations={row['limit']}", "pictures=0")
         found = figures(alone)
         for name in ("epe", "1px", "fl_all"):
             assert float(row[name]) == found["metrics"][name]
@@ -118,10 +118,10 @@ def test_flows_after_steps_are_those_of_a_solver_that_ends_there(deqflow):
 
 
 def test_updates_of_raft_are_compared_in_ascending_order(raft, tmp_path):
-    ended = evaluated(raft, tmp_path / "both", "steps=[3,1,3]", "pictures=0")
+    ended = evaluated(raft, tmp_path / "both", "iterations=[3,1,3]", "pictures=0")
     table = rows(tmp_path / "both/steps.csv")
     assert [(row["limit"], float(row["steps"])) for row in table] == [("1", 1), ("3", 3)]
-    evaluated(raft, tmp_path / "one", "steps=1", "pictures=0")
+    evaluated(raft, tmp_path / "one", "iterations=1", "pictures=0")
     assert float(table[0]["epe"]) == figures(tmp_path / "one")["metrics"]["epe"]
     assert float(table[1]["epe"]) == figures(tmp_path / "both")["metrics"]["epe"]
     assert figures(tmp_path / "both")["settings"]["steps"] == 3
