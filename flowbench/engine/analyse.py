@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -118,8 +118,8 @@ def analyse(settings: AnalyseSettings, run: Run) -> AnalysisResult:
 
 
 def _deltas(settings: AnalyseSettings) -> dict[str, Delta]:
-    shared = {"threshold": settings.threshold, "scale": settings.scale, "memory": settings.memory}
-    return {rule: Delta(rule=rule, **shared) for rule in ("element", "pixel")}
+    delta = Delta(rule="element", threshold=settings.threshold, scale=settings.scale, memory=settings.memory)
+    return {"element": delta, "pixel": replace(delta, rule="pixel")}
 
 
 def _equilibrium(settings: AnalyseSettings) -> DEQ:

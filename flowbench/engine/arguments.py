@@ -212,9 +212,12 @@ def _as_text(text: str) -> str:
     """The text in Hydra's grammar: as it is where Hydra reads just that, else in quotes."""
     if "${" not in text and _read_by_hydra(text) == text:
         return text
-    # Outside of Hydra's grammar, a reference is what OmegaConf sees in a text: a backslash takes its meaning away.
-    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    return QuotedString(literal, Quote.single).with_quotes()
+    return QuotedString(literal(text), Quote.single).with_quotes()
+
+
+def literal(text: str) -> str:
+    """The text as a config holds it, where OmegaConf sees references in it: a backslash takes their meaning away."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def _read_by_hydra(value: str) -> object:

@@ -119,10 +119,15 @@ def _this_run() -> Run:
     return Run(
         folder=Path(hydra.runtime.output_dir),
         command=tuple(sys.argv),
-        # References in them are not resolved.
-        overrides=tuple(OmegaConf.to_container(hydra.overrides.task, resolve=False)),
+        overrides=job_overrides(),
         choices=MappingProxyType(dict(hydra.runtime.choices)),
     )
+
+
+def job_overrides() -> tuple[str, ...]:
+    """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return tuple(map(str, words or ()))
 
 
 def _debugging() -> bool:

@@ -53,8 +53,8 @@ def demo(settings: DemoSettings, run: Run) -> DemoResult:
     _run(console, "evaluate.py", folder / "evaluation", f"ckpt={checkpoint}")
     pictures = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
     for name, given in (settings.predict or {}).items():
-        _run(console, "predict.py", folder / name, f"ckpt={checkpoint}", f"input={_ROOT / given}")
-        pictures += sorted((folder / name / "pictures").glob("*.png"))
+        _run(console, "predict.py", folder / str(name), f"ckpt={checkpoint}", f"input={_ROOT / str(given)}")
+        pictures += sorted((folder / str(name) / "pictures").glob("*.png"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())["metrics"]
     result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, pictures)
     _tell(result, console)

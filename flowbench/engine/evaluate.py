@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -89,7 +89,7 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
     kept = remembered.get("roots")
     own = settings.roots if settings.roots is not None else OmegaConf.create()
-    written = OmegaConf.to_container(own, resolve=False)
+    written = cast(Mapping[str, Any], OmegaConf.to_container(own, resolve=False))
     roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(own), written)
     # The cache is written by training alone, in a folder of the machine that trained.
     known = {**remembered["data"], "cache": None} if "cache" in remembered["data"] else remembered["data"]

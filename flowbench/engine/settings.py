@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -63,7 +63,7 @@ def settings_of(kind: type[S], config: DictConfig, overrides: Sequence[str] = ()
     names = {field.name for field in dataclasses.fields(kind)}
     given = {name: _plain(config[name]) for name in names if name in config}
     if "others" in names:
-        written = OmegaConf.to_container(config, resolve=False)
+        written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
         given["others"] = {name: value for name, value in written.items() if name not in names}
     several = chosen_data(overrides)
     if several and "data" in given:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from flowbench.engine.arguments import literal
 from flowbench.engine.composed_groups import program_config
 from flowbench.engine.kinds import Range
 from flowbench.engine.settings import Settings, settings_of
@@ -62,4 +63,4 @@ class TrainSettings(Settings):
 
 
 def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)
+    return None if path is None else literal(str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,14 +44,14 @@ def chosen_variants(settings: EvaluateSettings, model: FlowModel) -> list[Varian
     A single threshold is set, and not compared with anything.
     """
     thresholds = [float(value) for value in sorted(several(settings.threshold))]
-    limits: list[int | None] = sorted(several(settings.iterations)) or [model.iterations]
+    limits: Sequence[int | None] = sorted(several(settings.iterations)) or [model.iterations]
     if settings.iterations is not None and model.iterations is None:
         raise FlowBenchError(f"{model.name} does not iterate: leave iterations out.")
     if not thresholds:
         return [Variant("limit", limit) for limit in limits]
     Variant("limit", limits[0]).apply(model)
     if is_list(settings.threshold):
-        return [Variant("threshold", value) for value in (DENSE, *thresholds)]
+        return [Variant("threshold", DENSE), *(Variant("threshold", value) for value in thresholds)]
     Variant("threshold", thresholds[0]).apply(model)
     return [Variant("limit", limit) for limit in limits]
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from support.runs import rows, run_here
 
 from flowbench.configs import resolved
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.models import build_model, load_model
+from flowbench.engine.evaluate_settings import EvaluateSettings
+from flowbench.engine.models import build_model
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
-from flowbench.engine.variants import chosen_limits
+from flowbench.engine.variants import chosen_variants
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch
 
@@ -184,9 +186,9 @@ def test_time_is_the_median_after_the_first_batch(monkeypatch, raft):
     assert timer.seconds_per_pair() == 1.0
 
 
-def test_steps_are_refused_where_a_network_takes_none(raft):
-    model = load_model(raft)[0]
-    model.network = torch.nn.Identity()
-    assert chosen_limits(None, model) == [None]
-    with pytest.raises(FlowBenchError, match="raft_small takes no steps: leave steps out"):
-        chosen_limits(3, model)
+def test_iterations_are_refused_where_a_network_does_not_iterate():
+    model = SimpleNamespace(name="fastflownet", iterations=None)
+    (variant,) = chosen_variants(EvaluateSettings(ckpt="x"), model)
+    assert variant.value is None
+    with pytest.raises(FlowBenchError, match="fastflownet does not iterate: leave iterations out"):
+        chosen_variants(EvaluateSettings(ckpt="x", iterations=3), model)
