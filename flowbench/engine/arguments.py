@@ -69,7 +69,8 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     given = [word for word in words if _is_setting(word, own)]
     sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
     strays = [word for word in words if not _is_setting(word, own)]
-    settings = [_read(word, names, sweep=sweep) for word in given]
+    groups = _left_to_the_checkpoint(config)
+    settings = [_read(_added(word, groups, given), names, sweep=sweep) for word in given]
     if strays:
         settings.append(_positional(strays, positional, given, own))
     if sweep and any(word.startswith("resume=") for word in settings):
@@ -128,6 +129,23 @@ def _own_settings(config: str) -> dict[str, Any]:
     file = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))
     groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
     return dict.fromkeys(groups) | file
+
+
+def _left_to_the_checkpoint(config: str) -> set[str]:
+    """The groups that a program needs no choice of: their settings may be changes of what a checkpoint remembers."""
+    defaults = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))["defaults"]
+    groups = [next(iter(entry.items())) for entry in defaults if isinstance(entry, dict)]
+    return {name.split()[-1] for name, option in groups if name.startswith("optional ") and option is None}
+
+
+def _added(word: str, groups: Collection[str], words: Sequence[str]) -> str:
+    """A change within one of the groups. It may be new, with a + or without where the words do not choose the group."""
+    found = _SETTING.fullmatch(word)
+    group, dot, _ = found["key"].partition(".") if found else ("", "", "")
+    if not found or not dot or group not in groups:
+        return word
+    chosen = any(other.lstrip("+").startswith(f"{group}=") for other in words)
+    return word if chosen and not found["sign"] else f"++{word.lstrip('+')}"
 
 
 def _is_setting(word: str, own: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from support.runs import rows, run_here
 from flowbench.configs import resolved
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.evaluate_settings import EvaluateSettings
-from flowbench.engine.models import build_model
+from flowbench.engine.models import build_model, load_model
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants
