@@ -12,6 +12,7 @@ from flowbench.checkpoints.settings import build_remembered
 from flowbench.configs import build, plain, recipe_of, resolved, schedule_of
 from flowbench.engine.models import build_model
 from flowbench.engine.train import training_data
+from flowbench.engine.train_settings import TrainSettings
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
 
@@ -52,7 +53,7 @@ def test_every_program_composes(name):
     assert OmegaConf.to_container(composed(name), resolve=True, throw_on_missing=True)
 
 
-@pytest.mark.parametrize(("name", "key"), [("evaluate", "steps"), ("predict", "iterations")])
+@pytest.mark.parametrize(("name", "key"), [("evaluate", "iterations"), ("predict", "iterations")])
 def test_a_checkpoint_is_added_and_its_model_may_be_changed(name, key):
     config = composed(name, "+ckpt=best.ckpt", "+model.network.eval_iterations=3", f"{key}=24")
     assert (config.ckpt, config.model.network.eval_iterations, config[key]) == ("best.ckpt", 3, 24)
@@ -117,7 +118,7 @@ def test_every_schedule_becomes_an_optimiser_at_its_own_peak(schedule):
 
 def test_the_data_of_a_run_are_cut_and_counted_as_its_schedule_says():
     config = composed("train", *TINY_SCENES, "schedule.crop=[40,48]", "schedule.batch_size=3", "schedule.steps=7")
-    data = training_data(config)
+    data = training_data(TrainSettings.of(config))
     data.setup("fit")
     assert data.counts() == {"train/synthetic": 4, "val": 2, "test/synthetic": 2}
     assert (data.batch_size, data.steps, data.workers) == (3, 7, 0)

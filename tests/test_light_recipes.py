@@ -9,6 +9,7 @@ from flowbench.configs import build, config_folder
 from flowbench.data.flownet_augmentation import RandomFlip, RandomRotate, RandomTranslate
 from flowbench.engine.models import build_model
 from flowbench.engine.train import training_data
+from flowbench.engine.train_settings import TrainSettings
 from flowbench.objectives import MultiLevelLoss
 
 # recipe: its schedule, the distance
@@ -78,7 +79,7 @@ def test_the_recipe_of_lightflow_is_that_of_its_public_code(name):
 
 
 def test_lightflow_augments_as_flownet_and_crops_afterwards():
-    data = training_data(composed("train", "model=lightflow", "data=chairs"))
+    data = training_data(TrainSettings.composed("model=lightflow", "data=chairs"))
     *augmentations, crop = data.parts["chairs"].augmentations
     assert augmentations == [RandomTranslate(10), RandomRotate(10, 5), RandomFlip(0.5, 0.5)]
     assert crop.size == (320, 448)

@@ -87,6 +87,16 @@ def test_files_and_pictures_work_without_torch(room):
         assert packages_imported(file).isdisjoint({"torch", *FRAMEWORKS}), file
 
 
+def test_hydras_globals_and_the_command_line_are_read_in_one_module():
+    """What a run needs of them is in its Run: so a program is a function that a notebook and a test can call."""
+    readers = set()
+    for file in (ROOT / "flowbench" / "engine").rglob("*.py"):
+        names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
+        if "sys.argv" in names or "hydra.core.hydra_config.HydraConfig" in imported(file):
+            readers.add(file.name)
+    assert readers == {"cli.py"}
+
+
 def test_programs_call_one_function_of_the_engine():
     programs = [*ROOT.glob("*.py"), *ROOT.glob("tools/*.py")]
     assert {"train.py", "evaluate.py", "predict.py"} <= {program.name for program in programs}

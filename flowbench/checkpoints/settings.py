@@ -146,12 +146,17 @@ def reference(name: str) -> str:
     return f"{{roots.{name}}}"
 
 
-def chosen_roots(remembered: Mapping[str, Any], own: Mapping[str, Any], given: Collection[str]) -> Settings:
-    """Where the data sets lie: where the user says, or else where the checkpoint says, or else where they usually do.
+def chosen_roots(remembered: Mapping[str, Any], own: Mapping[str, Any], written: Mapping[str, Any]) -> Settings:
+    """Where the data sets lie: in the folder that the user names, or else where the checkpoint says, or else where they
+    usually do.
 
-    own: the user's roots, resolved. given: the names of those that were given on the command line.
+    Args:
+        remembered: The checkpoint's roots.
+        own: The user's.
+        written: The same before they are resolved, in which those that follow the environment name no folder.
     """
-    kept = {name: root for name, root in remembered.items() if name not in given and not _follows_environment(root)}
+    named = {name for name, root in written.items() if root is not None and not _follows_environment(root)}
+    kept = {name: root for name, root in remembered.items() if name not in named and not _follows_environment(root)}
     return {**own, **kept}
 
 

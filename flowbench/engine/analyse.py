@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
@@ -27,7 +27,10 @@ from flowbench.engine.convergence_figures import (
     summary_rows,
 )
 from flowbench.engine.devices import chosen_device
+from flowbench.engine.kinds import Count, Positives, several
 from flowbench.engine.models import load_model
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, open_frames
 from flowbench.io.records import write_csv, write_json
@@ -62,55 +65,74 @@ class _Traced:
     flow: Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnalyseSettings(Settings):
+    """What `analyse` takes; conf/analyse.yaml has the same names and defaults."""
+
+    ckpt: str | Path | None = None
+    """The checkpoint, ours or official; it has to be given."""
+    model: DictConfig | None = None
+    """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
+    input: str | Path | Sequence[str | Path] = ("assets/sintel/frame_0016.png", "assets/sintel/frame_0017.png")
+    """Two images; of more, or of a video, the first two."""
+    iterations: Count = 60
+    """Steps of the solver; all are taken, wherever the model would stop."""
+    damping: float = 0.9
+    """z <- (1 - damping) z + damping f(z)."""
+    tolerance: Positives = (0.01, 0.001)
+    """Of a dimension's change; coordinates are pixels at 1/8 of the resolution."""
+    threshold: float = 0.01
+    """Of the delta rules."""
+    scale: Literal["relative", "absolute"] = "relative"
+    """Of the delta rules' threshold."""
+    memory: Literal["bounded", "reference"] = "bounded"
+    """Of the delta rules."""
+    device: str = "auto"
+    """auto (cuda where there is one, else cpu), cpu, cuda, cuda:1, ..."""
+
+    def check(self) -> None:
+        if not self.ckpt:
+            raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
+
+
 @torch.inference_mode()
-def analyse(config: DictConfig) -> AnalysisResult:
-    """Solves one pair of `input` with ckpt=<DEQ-Flow or DeltaDEQ, ours or official>: densely, and under both delta rules.
+def analyse(settings: AnalyseSettings, run: Run) -> AnalysisResult:
+    """Solves one pair of images with a DEQ-Flow or DeltaDEQ, ours or official: densely, and under both delta rules.
 
     Raises FlowBenchError for whatever the user can mend: settings, checkpoint, input, a solve that diverges.
     """
-    if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
-    check_figures(config.figures)
-    tolerances, deltas = _tolerances(config), _deltas(config)
-    deq = _equilibrium(config)
-    model = load_model(config.ckpt, config.get("model"))[0].to(chosen_device(str(config.device)))
+    tolerances, deltas = [float(each) for each in several(settings.tolerance)], _deltas(settings)
+    deq = _equilibrium(settings)
+    model = load_model(str(settings.ckpt), settings.model)[0].to(chosen_device(settings.device))
     if not isinstance(model.network, DEQFlow):
         raise FlowBenchError(f"{model.name} has no equilibrium: give a checkpoint of DEQ-Flow or DeltaDEQ.")
-    frames = _pair(config)
+    frames = _pair(settings)
     images = [_fitted(model, frame) for frame in frames]
     restore = partial(_restored, model, frames[0])
     traced = _dense(model.network, deq, images, tolerances, restore)
     solves = {rule: delta_solve(model.network, deq, delta, *images) for rule, delta in deltas.items()}
     for rule, solve in solves.items():
         _refuse_divergence(solve.stats, "lower threshold", rule=f" under the {rule} rule")
-    result = _write(config, model, frames, traced, solves, restore)
+    result = _write(settings, run.folder, model, frames, traced, solves, restore)
     _tell(result)
     return result
 
 
-def _tolerances(config: DictConfig) -> list[float]:
-    given = list(config.tolerance) if isinstance(config.tolerance, ListConfig) else [config.tolerance]
-    numbers = [each for each in given if isinstance(each, int | float) and not isinstance(each, bool) and each > 0]
-    if not given or len(numbers) != len(given):
-        raise FlowBenchError(f"tolerance={config.tolerance}: give a number above 0, or a list of them.")
-    return list(dict.fromkeys(map(float, numbers)))
+def _deltas(settings: AnalyseSettings) -> dict[str, Delta]:
+    delta = Delta(rule="element", threshold=settings.threshold, scale=settings.scale, memory=settings.memory)
+    return {"element": delta, "pixel": replace(delta, rule="pixel")}
 
 
-def _deltas(config: DictConfig) -> dict[str, Delta]:
-    shared = {name: config[name] for name in ("threshold", "scale", "memory")}
-    return {rule: Delta(rule=rule, **shared) for rule in ("element", "pixel")}
-
-
-def _equilibrium(config: DictConfig) -> DEQ:
+def _equilibrium(settings: AnalyseSettings) -> DEQ:
     try:
-        solver = Damped(max_steps=config.steps, damping=config.damping, tolerance=_NEVER_WITHIN)
-        return DEQ(solver=solver, eval_steps=config.steps)
+        solver = Damped(max_steps=settings.iterations, damping=settings.damping, tolerance=_NEVER_WITHIN)
+        return DEQ(solver=solver, eval_steps=settings.iterations)
     except (ValueError, TypeError) as error:
-        raise FlowBenchError(f"steps={config.steps}, damping={config.damping}: {error}") from error
+        raise FlowBenchError(f"iterations={settings.iterations}, damping={settings.damping}: {error}") from error
 
 
-def _pair(config: DictConfig) -> list[Frame]:
-    given = [str(path) for path in config.input] if isinstance(config.input, ListConfig) else str(config.input)
+def _pair(settings: AnalyseSettings) -> list[Frame]:
+    given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input]
     return list(islice(open_frames(given), 2))
 
 
@@ -144,14 +166,14 @@ def _refuse_divergence(stats: SolverStats, remedy: str, rule: str = "") -> None:
 
 
 def _write(
-    config: DictConfig,
+    settings: AnalyseSettings,
+    folder: Path,
     model: FlowModel,
     frames: list[Frame],
     traced: _Traced,
     solves: dict[str, DeltaSolve],
     restore: Any,
 ) -> AnalysisResult:
-    folder = Path(HydraConfig.get().runtime.output_dir)
     figures = [each for each, _ in traced.parts]
     rules = [rule_figures(name, solve) for name, solve in solves.items()]
     dense_flow = restore(traced.flow)
@@ -162,23 +184,24 @@ def _write(
     result = AnalysisResult(folder / PAGE, summary_rows(traced.parts), left_out_rows(**solves))
     page = ConvergencePage(
         title=f"How {model.name} converges",
-        notes=_notes(config, frames),
+        notes=_notes(settings, frames),
         image=frames[0].image,
         flow=dense_flow[0].permute(1, 2, 0).cpu().numpy(),
         parts=figures,
         rules=rules,
-        rule_notes=_rule_notes(config, differences),
+        rule_notes=_rule_notes(settings, differences),
         summary=result.summary,
         left_out=result.left_out,
     )
-    write_convergence_page(result.page, page, config.figures)
-    settings = {
+    write_convergence_page(result.page, page)
+    about = {
         "model": model.name,
-        "checkpoint": str(config.ckpt),
+        "checkpoint": str(settings.ckpt),
         "input": [frame.name for frame in frames],
-        **{name: config[name] for name in ("steps", "damping", "threshold", "scale", "memory")},
+        "steps": settings.iterations,
+        **{name: getattr(settings, name) for name in ("damping", "threshold", "scale", "memory")},
     }
-    content = {**settings, "summary": result.summary, "left_out": result.left_out, "flow_difference_px": differences}
+    content = {**about, "summary": result.summary, "left_out": result.left_out, "flow_difference_px": differences}
     write_json(folder / SUMMARY, content)
     write_csv(folder / "steps.csv", step_rows(figures))
     write_csv(folder / "channels.csv", channel_rows(figures))
@@ -186,11 +209,11 @@ def _write(
     return result
 
 
-def _notes(config: DictConfig, frames: list[Frame]) -> list[str]:
+def _notes(settings: AnalyseSettings, frames: list[Frame]) -> list[str]:
     height, width = frames[0].image.shape[:2]
-    kept, taken = 1 - config.damping, config.damping
+    kept, taken = 1 - settings.damping, settings.damping
     return [
-        f"{config.ckpt} on {frames[0].name} to {frames[1].name}, {width} x {height} pixels: {config.steps} steps of "
+        f"{settings.ckpt} on {frames[0].name} to {frames[1].name}, {width} x {height} pixels: {settings.iterations} steps of "
         f"z <- {kept:.3g} z + {taken:.3g} f(z).",
         "A dimension is one number of the state. Its first step under a tolerance is the first that moves it by less than "
         "the tolerance, as the DeltaDEQ paper counts; later ones may move it further. Coordinates are in pixels at 1/8 of "
@@ -201,12 +224,12 @@ def _notes(config: DictConfig, frames: list[Frame]) -> list[str]:
     ]
 
 
-def _rule_notes(config: DictConfig, differences: dict[str, float]) -> list[str]:
+def _rule_notes(settings: AnalyseSettings, differences: dict[str, float]) -> list[str]:
     flows = "; ".join(f"{name} rule {difference:.4f} px" for name, difference in differences.items())
     return [
-        f"Threshold {config.threshold:g} ({config.scale}), memory {config.memory}, each rule followed through a solve of its "
-        "own. The table has the means over the steps. The context, which never changes, is not counted among a layer's "
-        "input. All layers: weighted by their multiplications.",
+        f"Threshold {settings.threshold:g} ({settings.scale}), memory {settings.memory}, each rule followed through a solve "
+        "of its own. The table has the means over the steps. The context, which never changes, is not counted among a "
+        "layer's input. All layers: weighted by their multiplications.",
         f"Mean distance of the final flow from the dense one: {flows}.",
     ]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -38,6 +39,9 @@ _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root"
 _TEXT |= {"cutouts", "subdir", "textures"}
 _TEXT_BELOW = {"lists", "predict", "roots"}
 
+# Settings that were called otherwise, by program: the old name, then today's.
+RENAMED = MappingProxyType({"analyse": {"steps": "iterations"}, "evaluate": {"steps": "iterations"}})
+
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
 _DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -60,11 +64,13 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     """
     options, words = _parted(arguments)
     own = _own_settings(config)
+    words = [_renamed(word, RENAMED.get(config, {})) for word in words]
     names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
     given = [word for word in words if _is_setting(word, own)]
     sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
     strays = [word for word in words if not _is_setting(word, own)]
-    settings = [_read(word, names, sweep=sweep) for word in given]
+    groups = _left_to_the_checkpoint(config)
+    settings = [_read(_added(word, groups, given), names, sweep=sweep) for word in given]
     if strays:
         settings.append(_positional(strays, positional, given, own))
     if sweep and any(word.startswith("resume=") for word in settings):
@@ -75,11 +81,6 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
 def setting(key: str, text: str | Path) -> str:
     """The word that gives a setting exactly this text."""
     return f"{key}={_as_text(str(text))}"
-
-
-def job_overrides() -> list[str]:
-    """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
-    return [str(word) for word in OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False) or ()]
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -117,11 +118,38 @@ def _refuse_option(word: str, following: str) -> None:
     raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
 
 
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    """The word under today's name of its setting, with a line of notice where that is another."""
+    key, equals, value = word.partition("=")
+    name = names.get(key.lstrip("+"))
+    if not equals or name is None:
+        return word
+    print(f"{key.lstrip('+')}= is called {name}= today; the old name still works.", file=sys.stderr)
+    return f"{name}={value}"
+
+
 def _own_settings(config: str) -> dict[str, Any]:
     """The settings on the top level of conf/<config>.yaml, and its groups."""
     file = file_settings(config_folder() / f"{config}.yaml")
     groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
     return dict.fromkeys(groups) | file
+
+
+def _left_to_the_checkpoint(config: str) -> set[str]:
+    """The groups that a program needs no choice of: their settings may be changes of what a checkpoint remembers."""
+    defaults = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))["defaults"]
+    groups = [next(iter(entry.items())) for entry in defaults if isinstance(entry, dict)]
+    return {name.split()[-1] for name, option in groups if name.startswith("optional ") and option is None}
+
+
+def _added(word: str, groups: Collection[str], words: Sequence[str]) -> str:
+    """A change within one of the groups. It may be new, with a + or without where the words do not choose the group."""
+    found = _SETTING.fullmatch(word)
+    group, dot, _ = found["key"].partition(".") if found else ("", "", "")
+    if not found or not dot or group not in groups:
+        return word
+    chosen = any(other.lstrip("+").startswith(f"{group}=") for other in words)
+    return word if chosen and not found["sign"] else f"++{word.lstrip('+')}"
 
 
 def _is_setting(word: str, own: Collection[str]) -> bool:
@@ -205,9 +233,12 @@ def _as_text(text: str) -> str:
     """The text in Hydra's grammar: as it is where Hydra reads just that, else in quotes."""
     if "${" not in text and _read_by_hydra(text) == text:
         return text
-    # Outside of Hydra's grammar, a reference is what OmegaConf sees in a text: a backslash takes its meaning away.
-    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    return QuotedString(literal, Quote.single).with_quotes()
+    return QuotedString(literal(text), Quote.single).with_quotes()
+
+
+def literal(text: str) -> str:
+    """The text as a config holds it, where OmegaConf sees references in it: a backslash takes their meaning away."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def _read_by_hydra(value: str) -> object:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 from rich.console import Console
 
 from flowbench.engine.benchmark_data import data_rows
 from flowbench.engine.benchmark_delta import delta_rows
+from flowbench.engine.benchmark_settings import BenchmarkSettings
 from flowbench.engine.composed_groups import model_config
 from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
+from flowbench.engine.kinds import several
 from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
 from flowbench.engine.models import build_model
+from flowbench.engine.run import Run
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel
@@ -37,8 +36,8 @@ Row = dict[str, Any]
 _Mode = Callable[[FlowModel, FlowBatch, torch.device, str], Callable[[], Any]]
 
 
-def benchmark(config: DictConfig) -> list[Row]:
-    """Measures config.subject and writes benchmark.csv and benchmark.json into the run's folder."""
+def benchmark(settings: BenchmarkSettings, run: Run) -> list[Row]:
+    """Measures settings.subject and writes benchmark.csv and benchmark.json into the run's folder."""
     subjects = {
         "model": model_rows,
         "train": train_rows,
@@ -47,55 +46,46 @@ def benchmark(config: DictConfig) -> list[Row]:
         "data": data_rows,
         "delta": delta_rows,
     }
-    if config.subject not in subjects:
-        raise FlowBenchError(f"Unknown subject '{config.subject}': choose {', '.join(subjects)}.")
     torch.manual_seed(0)
-    rows = subjects[config.subject](config)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    write_csv(folder / "benchmark.csv", rows)
-    write_json(folder / "benchmark.json", rows)
+    rows = subjects[settings.subject](settings)
+    write_csv(run.folder / "benchmark.csv", rows)
+    write_json(run.folder / "benchmark.json", rows)
     console = Console()
-    print_table(columns_table(rows, f"{config.subject}, {_machine(config)}"), console)
-    console.print(f"figures: {folder / 'benchmark.csv'}", highlight=False, soft_wrap=True)
+    print_table(columns_table(rows, f"{settings.subject}, {_machine(settings)}"), console)
+    console.print(f"figures: {run.folder / 'benchmark.csv'}", highlight=False, soft_wrap=True)
     return rows
 
 
-def _machine(config: DictConfig) -> str:
-    device = chosen_device(config.device)
+def _machine(settings: BenchmarkSettings) -> str:
+    device = chosen_device(settings.device)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
-def model_rows(config: DictConfig) -> list[Row]:
+def model_rows(settings: BenchmarkSettings) -> list[Row]:
     """One row a precision and mode: the forward pass, and with training=true a training step."""
-    model = build_model(config.model)
-    if config.iterations is not None:
-        model.set_iterations(config.iterations)
-    if config.iterations is not None and isinstance(model.network, IterativeNetwork):
-        model.network.iterations = config.iterations
-    device = chosen_device(config.device)
+    model = build_model(settings.model)
+    if settings.iterations is not None:
+        model.set_iterations(settings.iterations)
+        model.network.iterations = settings.iterations
+    device = chosen_device(settings.device)
     model.to(device)
-    modes = [_forward, _training_step] if config.training else [_forward]
+    modes = [_forward, _training_step] if settings.training else [_forward]
     return [
-        _model_row(config, model, device, precision, mode)
-        for precision, mode in itertools.product(_precisions(config), modes)
+        _model_row(settings, model, device, precision, mode)
+        for precision, mode in itertools.product(several(settings.precision), modes)
     ]
 
 
-def _precisions(config: DictConfig) -> list[str]:
-    given = [config.precision] if isinstance(config.precision, str | int) else config.precision
-    return [str(precision) for precision in given]
-
-
-def train_rows(config: DictConfig) -> list[Row]:
-    """A training step of each of config.variants on one crop and batch, and how many times the first one's each costs."""
-    device = chosen_device(config.device)
-    precision, *others = _precisions(config)
+def train_rows(settings: BenchmarkSettings) -> list[Row]:
+    """A training step of each of settings.variants on one crop and batch, and how many times the first one's each costs."""
+    device = chosen_device(settings.device)
+    precision, *others = several(settings.precision)
     if others:
-        raise FlowBenchError("train compares variants at one precision: give one, for instance precision=bf16.")
+        raise FlowBenchError("train compares variants at one precision: give one, for instance precision=bf16-mixed.")
     rows: list[Row] = []
-    for name, variant in config.variants.items():
+    for name, variant in settings.variants.items():
         model = build_model(model_config(variant.model, variant.changes)).to(device)
-        row = {"variant": name, **_model_row(config, model, device, precision, _training_step)}
+        row = {"variant": name, **_model_row(settings, model, device, precision, _training_step)}
         for figure in ("saved by autograd (MiB)", "memory (MiB)", "median (ms)"):
             if row[figure]:
                 first = rows[0][figure] if rows else row[figure]
@@ -104,23 +94,25 @@ def train_rows(config: DictConfig) -> list[Row]:
     return rows
 
 
-def _model_row(config: DictConfig, model: FlowModel, device: torch.device, precision: str, mode: _Mode) -> Row:
-    height, width = config.size
-    batch = _random_batch(config.batch_size, height, width, device)
+def _model_row(
+    settings: BenchmarkSettings, model: FlowModel, device: torch.device, precision: str, mode: Callable
+) -> Row:
+    height, width = settings.size
+    batch = _random_batch(settings.batch_size, height, width, device)
     call = mode(model, batch, device, precision)
     gc.collect()
     memory = peak_memory(call, device)
     macs = count_macs(call)
     rate_before = matmul_rate(device, dtype_of(precision))
-    times = time_calls(call, device, warm_up=config.warm_up, repeats=config.repeats)
+    times = time_calls(call, device, warm_up=settings.warm_up, repeats=settings.repeats)
     rate = (rate_before + matmul_rate(device, dtype_of(precision))) / 2
     row = {
         "model": model.name,
         "mode": mode.__name__.strip("_"),
         "precision": precision,
         "size": f"{height}x{width}",
-        "batch": config.batch_size,
-        "iterations": model.iterations if mode is _forward else model.network.iterations,
+        "batch": settings.batch_size,
+        "iterations": model.iterations if mode is _forward else getattr(model.network, "iterations", None),
         "parameters (M)": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         "GMAC": macs / 1e9,
         "median (ms)": 1e3 * times.median,
@@ -168,12 +160,12 @@ def _saved(model: FlowModel, batch: FlowBatch, device: torch.device, precision: 
     return saved_for_backward(lambda: _loss(model, batch, device, precision), list(model.parameters()))
 
 
-def lookup_rows(config: DictConfig) -> list[Row]:
+def lookup_rows(settings: BenchmarkSettings) -> list[Row]:
     """The correlation look-up of RAFT, gathered once and blended, against a bilinear sample for every entry."""
-    device = chosen_device(config.device)
-    height, width = (side // 8 for side in config.size)
-    features = torch.randn(2, config.batch_size, 256, height, width, device=device)
-    coords = coordinate_grid(config.batch_size, height, width, like=features)
+    device = chosen_device(settings.device)
+    height, width = (side // 8 for side in settings.size)
+    features = torch.randn(2, settings.batch_size, 256, height, width, device=device)
+    coords = coordinate_grid(settings.batch_size, height, width, like=features)
     coords = coords + 4 * torch.randn_like(coords)
     lookups: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         kind: build_correlation(features[0], features[1], kind=kind).lookup for kind in ("all_pairs", "on_demand")
@@ -182,12 +174,14 @@ def lookup_rows(config: DictConfig) -> list[Row]:
     reference = lookups["grid_sample"](coords)
     rows = []
     for name, lookup in lookups.items():
-        times = time_calls(partial(lookup, coords), device, warm_up=config.warm_up, repeats=config.repeats)
+        times = time_calls(
+            lambda lookup=lookup: lookup(coords), device, warm_up=settings.warm_up, repeats=settings.repeats
+        )
         difference = (lookup(coords) - reference).abs().max() / reference.abs().max()
         rows.append(
             {
                 "look-up": name,
-                "size": f"{config.size[0]}x{config.size[1]}",
+                "size": f"{settings.size[0]}x{settings.size[1]}",
                 "median (ms)": 1e3 * times.median,
                 "p90 (ms)": 1e3 * times.p90,
                 "largest relative difference": difference.item(),
@@ -214,11 +208,11 @@ def _grid_sample_lookup(features1: torch.Tensor, features2: torch.Tensor) -> Cal
     return lookup
 
 
-def local_rows(config: DictConfig) -> list[Row]:
+def local_rows(settings: BenchmarkSettings) -> list[Row]:
     """FastFlowNet's local correlation at 1/4 resolution: its 53 displacements alone, against all 81 and a selection."""
-    device = chosen_device(config.device)
-    height, width = (side // 4 for side in config.size)
-    features = torch.randn(2, config.batch_size, 32, height, width, device=device, requires_grad=True)
+    device = chosen_device(settings.device)
+    height, width = (side // 4 for side in settings.size)
+    features = torch.randn(2, settings.batch_size, 32, height, width, device=device, requires_grad=True)
     variants = {
         "53": lambda: local_correlation(features[0], features[1], DISPLACEMENTS),
         "81, then 53 of them": lambda: _straightforward_correlation(features[0], features[1]),
@@ -236,7 +230,7 @@ def local_rows(config: DictConfig) -> list[Row]:
             "and backward": partial(_and_backward, correlate),
         }
         for mode, call in calls.items():
-            times = time_calls(call, device, warm_up=config.warm_up, repeats=config.repeats)
+            times = time_calls(call, device, warm_up=settings.warm_up, repeats=settings.repeats)
             row[f"{mode}, median (ms)"] = 1e3 * times.median
         rows.append(row)
     return rows

@@ -11,33 +11,34 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from torch.utils.data import Dataset
 
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import TrainingSamples
 from flowbench.data.sample_trees import write_tree
+from flowbench.engine.benchmark_settings import BenchmarkSettings
 from flowbench.engine.composed_groups import data_config
 from flowbench.structures import FlowDataset, FlowSample
 
 Row = dict[str, Any]
 
 
-def data_rows(config: DictConfig) -> list[Row]:
+def data_rows(settings: BenchmarkSettings) -> list[Row]:
     """The training data, and data=chairs on files that are made for it, without and with data.cache (its second pass).
 
-    Each is augmented and cut by its own config, in one process on one core, for config.seconds. Times are processor time,
+    Each is augmented and cut by its own config, in one process on one core, for settings.seconds. Times are processor time,
     which other programs on the machine change little; pairs/s are given by the clock, too.
     """
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    chosen = build(config.data, crop=config.schedule.crop)
+    chosen = build(settings.data, crop=settings.schedule.crop)
     chosen.split("train")  # is there
-    return [_row(chosen.name, chosen.train, config.seconds), *_chairs_rows(config)]
+    return [_row(chosen.name, chosen.train, settings.seconds), *_chairs_rows(settings)]
 
 
-def _chairs_rows(config: DictConfig) -> list[Row]:
-    made = config.chairs_files
+def _chairs_rows(settings: BenchmarkSettings) -> list[Row]:
+    made = settings.chairs_files
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "FlyingChairs_release")
         write_tree("chairs", root, pairs=made.pairs, size=tuple(made.size))
@@ -47,8 +48,8 @@ def _chairs_rows(config: DictConfig) -> list[Row]:
         for index in range(len(kept.train)):
             _ = kept.train[0, index]
         return [
-            _row("chairs files", read.train, config.seconds),
-            _row("chairs files, cached", kept.train, config.seconds),
+            _row("chairs files", read.train, settings.seconds),
+            _row("chairs files, cached", kept.train, settings.seconds),
         ]
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig
 
+from flowbench.engine.benchmark_settings import BenchmarkSettings
 from flowbench.engine.devices import chosen_device, mixed_precision
+from flowbench.engine.kinds import several
 from flowbench.engine.measure import count_macs, time_calls
 from flowbench.engine.models import load_model
-from flowbench.engine.variants import chosen_thresholds
 from flowbench.errors import FlowBenchError
 from flowbench.io.image import read_image
 from flowbench.models.deltadeq import DeltaDEQModel
@@ -22,7 +22,6 @@ from flowbench.structures import FlowOutput
 
 # A tolerance that no solve reaches.
 _NEVER = 1e-12
-_EXAMPLES = {"pair": "pair=[first.png,second.png]", "rules": "rules=[pixel]"}
 
 
 @dataclass
@@ -40,53 +39,39 @@ class _Way:
         return self.outputs[0]
 
 
-def delta_rows(config: DictConfig) -> list[dict[str, Any]]:
-    """The dense solve, and each threshold by each rule, of ckpt= on config.pair.
+def delta_rows(settings: BenchmarkSettings) -> list[dict[str, Any]]:
+    """The dense solve, and each threshold by each rule, of ckpt= on settings.pair.
 
-    Every way comes once a round, one after the other, so that all see the same machine. All take config.iterations steps, or
-    as many as the model says, and none stops before: what is compared is the cost of a step.
+    Every way comes once a round, one after the other, so that all see the same machine. All take settings.iterations
+    steps, or as many as the model says, and none stops before: what is compared is the cost of a step.
     """
-    if not config.get("ckpt"):
-        raise FlowBenchError("delta compares solves of trained weights: add ckpt=<a checkpoint of DEQ-Flow>.")
-    model, _ = load_model(config.ckpt, config.model)
+    model, _ = load_model(str(settings.ckpt), settings.model)
     if not isinstance(model, DeltaDEQModel):
         raise FlowBenchError(f"{model.name} has no delta rule: choose a model=deltadeq_...")
-    rule, thresholds = _checked(config, model.network.delta)
-    if config.iterations is not None:
-        model.set_iterations(config.iterations)
-    deq = model.network.deq
-    model.network.deq = replace(deq, solver=replace(deq.solver, tolerance=_NEVER))
-    model.to(chosen_device(config.device))
-    rows = []
-    for precision in [config.precision] if isinstance(config.precision, str | int) else config.precision:
-        rows += _rows(config, model, rule, thresholds, str(precision))
-    return rows
-
-
-def _checked(config: DictConfig, delta: Delta | None) -> tuple[Delta, list[float]]:
-    """The model's rule, and the thresholds. Raises FlowBenchError for settings that nothing can be measured with."""
-    if delta is None:
+    if model.network.delta is None:
         raise FlowBenchError(
             "model.network.delta=null switches the rule off, and there is nothing to compare: leave it out."
         )
-    for name, needed in {"pair": "two pictures", "rules": "a list of element and pixel"}.items():
-        if not isinstance(config[name], ListConfig) or (name == "pair" and len(config[name]) != 2):
-            raise FlowBenchError(f"{name}={config[name]}: give {needed}, for instance {_EXAMPLES[name]}.")
-    if type(config.repeats) is not int or config.repeats < 1:
-        raise FlowBenchError(f"repeats={config.repeats}: a whole number above zero is needed.")
-    return delta, chosen_thresholds(config.thresholds)
+    if settings.iterations is not None:
+        model.set_iterations(settings.iterations)
+    deq = model.network.deq
+    model.network.deq = replace(deq, solver=replace(deq.solver, tolerance=_NEVER))
+    model.to(chosen_device(settings.device))
+    rows = []
+    for precision in several(settings.precision):
+        rows += _rows(settings, model, precision)
+    return rows
 
 
-def _rows(
-    config: DictConfig, model: DeltaDEQModel, delta: Delta, thresholds: list[float], precision: str
-) -> list[dict[str, Any]]:
-    pictures = [read_image(path) for path in config.pair]
+def _rows(settings: BenchmarkSettings, model: DeltaDEQModel, precision: str) -> list[dict[str, Any]]:
+    pictures = [read_image(path) for path in settings.pair]
+    thresholds = sorted(float(value) for value in several(settings.thresholds))
     ways = [_Way("dense", None)]
-    for rule in config.rules:
-        ways += [_Way(rule, replace(delta, rule=rule, threshold=value)) for value in thresholds]
-    model.network.delta = None
+    for rule in settings.rules:
+        ways += [_Way(rule, replace(model.network.delta, rule=rule, threshold=value)) for value in thresholds]
+    rule, model.network.delta = model.network.delta, None
     network = count_macs(lambda: model.estimate(*pictures)) / 1e9
-    for _ in range(config.repeats + 1):
+    for _ in range(settings.repeats + 1):
         for way in ways:
             model.network.delta = way.delta
             _solve(way, lambda: model.estimate(*pictures), model.device, precision)

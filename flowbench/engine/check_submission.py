@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.progress import track
 
 from flowbench.data.pair_files import PairFiles, PairPaths
-from flowbench.engine.predict_data import chosen_data_module, submission_sets
-from flowbench.engine.submission import Server, expected_files, shortfall
+from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings
+from flowbench.engine.submission import Server, expected_files, shortfall, submission_sets
 from flowbench.errors import FlowBenchError
 from flowbench.io import read_image
 from flowbench.io.flo import read_flo
@@ -45,24 +47,37 @@ class SubmissionCheck:
         return len(self.missing) + len(self.unexpected) + len(self.wrong)
 
 
-def check_submission(config: DictConfig) -> SubmissionCheck:
+@dataclass(frozen=True, kw_only=True)
+class CheckSubmissionSettings(Settings):
+    """What `check_submission` takes; conf/check_submission.yaml has the same names and defaults."""
+
+    data: DictConfig | None = None
+    """The data set whose server it is for; it has to be given."""
+    submission: str | Path | None = None
+    """The folder that a prediction wrote; it has to be given."""
+
+    def check(self) -> None:
+        if self.data is None or "_target_" not in self.data:
+            raise FlowBenchError("No data set was given: add data=<name>, for instance data=sintel.")
+        if not self.submission:
+            raise FlowBenchError("No folder was given: add submission=<folder>.")
+
+
+def check_submission(settings: CheckSubmissionSettings, run: Run) -> SubmissionCheck:
     """Holds submission=<folder> against the pictures of data=<name>, and lists every problem on the terminal.
 
     Raises FlowBenchError, which sums them up, where there is any.
     """
-    if not config.get("data") or "_target_" not in config.data:
-        raise FlowBenchError("No data set was given: add data=<name>, for instance data=sintel.")
-    if not config.submission:
-        raise FlowBenchError("No folder was given: add submission=<folder>.")
-    folder = Path(config.submission)
+    folder = Path(str(settings.submission))
     if not folder.is_dir():
         raise FlowBenchError(f"There is no folder '{folder}': give the one that predict.py called submission.")
-    server, data_sets = submission_sets(chosen_data_module(config))
+    (data,) = data_modules(settings.data)
+    server, data_sets = submission_sets(data)
     found = checked_folder(folder, server, data_sets)
     _tell(found)
     if found.problems:
         raise FlowBenchError(
-            f"'{folder}' is no submission to {config.data.name} yet: {len(found.missing)} missing, "
+            f"'{folder}' is no submission to {data.name} yet: {len(found.missing)} missing, "
             f"{len(found.unexpected)} unexpected, {len(found.wrong)} wrong. All are listed above."
         )
     _console().print(f"No problem found. Now {server.next_step.format(folder=folder)}.")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from omegaconf import DictConfig
 from rich.console import Console
 
 from flowbench.data.scenes.choosing import Kind, kind_of, looks_like, sketch
 from flowbench.data.scenes.pictures import read_shrunk
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 from flowbench.io.records import write_csv
@@ -23,25 +25,40 @@ _FILES = {Kind.PHOTOGRAPH: ".jpg", Kind.CUTOUT: ".png"}
 _SIDES = {Kind.PHOTOGRAPH: 960, Kind.CUTOUT: 384}
 
 
-def choose_pictures(config: DictConfig) -> Counter[Kind]:
-    """Writes what can be used of config.folder to config.to: photographs/, cutouts/, and sources.csv, which says where
+@dataclass(frozen=True, kw_only=True)
+class ChoosePicturesSettings(Settings):
+    """What `choose_pictures` takes; conf/choose_pictures.yaml has the same names and defaults."""
+
+    folder: str | Path | None = None
+    """Images are looked for below it; it has to be given."""
+    to: str | Path | None = None
+    """The folder that is made of them; it has to be given."""
+    skip: str = ""
+    """No path in which this regular expression is found, in whichever case; none is left out where it is empty."""
+
+    def check(self) -> None:
+        for name in ("folder", "to"):
+            if getattr(self, name) is None:
+                raise FlowBenchError(f"No {name} was named: add {name}=<folder>.")
+
+
+def choose_pictures(settings: ChoosePicturesSettings, run: Run) -> Counter[Kind]:
+    """Writes what can be used of settings.folder to settings.to: photographs/, cutouts/, and sources.csv, which says where
     each came from.
 
-    Raises FlowBenchError where the folder is missing or holds nothing of use, and where config.to is there already.
+    Raises FlowBenchError where the folder is missing or holds nothing of use, and where settings.to is there already.
     """
-    for name in ("folder", "to"):
-        if config[name] is None:
-            raise FlowBenchError(f"No {name} was named: add {name}=<folder>.")
-    folder, to = Path(config.folder).expanduser(), Path(config.to).expanduser()
+    folder, to = (Path(str(path)).expanduser() for path in (settings.folder, settings.to))
     if not folder.is_dir():
-        raise FlowBenchError(f"folder={config.folder} is no folder: give the one below which the pictures lie.")
+        raise FlowBenchError(f"folder={settings.folder} is no folder: give the one below which the pictures lie.")
     if to.exists():
-        raise FlowBenchError(f"to={config.to} is there already: give a new folder, or delete that one first.")
+        raise FlowBenchError(f"to={settings.to} is there already: give a new folder, or delete that one first.")
     for kind in Kind:
         (to / kind.value).mkdir(parents=True)
     counts: Counter[Kind] = Counter()
     rows = []
-    for path, kind, picture in _chosen(folder, re.compile(config.skip, re.IGNORECASE)):
+    skipped = re.compile(settings.skip, re.IGNORECASE) if settings.skip else None
+    for path, kind, picture in _chosen(folder, skipped):
         name = f"{kind.value}/{counts[kind]:04d}{_FILES[kind]}"
         _write(to / name, picture)
         rows.append({"file": name, "source": str(path.relative_to(folder))})
@@ -55,11 +72,15 @@ def choose_pictures(config: DictConfig) -> Counter[Kind]:
     return counts
 
 
-def _chosen(folder: Path, skipped: re.Pattern[str]) -> Iterator[tuple[Path, Kind, np.ndarray]]:
+def _chosen(folder: Path, skipped: re.Pattern[str] | None) -> Iterator[tuple[Path, Kind, np.ndarray]]:
     """Pictures that are of use, in the order of their paths, near copies left out; RGB or RGBA."""
+
+    def _is_skipped(path: Path) -> bool:
+        return skipped is not None and skipped.search(str(path.relative_to(folder))) is not None
+
     sketches: list[np.ndarray] = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in _SUFFIXES or path.is_symlink() or skipped.search(str(path.relative_to(folder))):
+        if path.suffix.lower() not in _SUFFIXES or path.is_symlink() or _is_skipped(path):
             continue
         picture = read_shrunk(str(path), max(_SIDES.values()), cv2.IMREAD_UNCHANGED)
         if picture is None:

@@ -7,6 +7,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import hydra
@@ -21,33 +23,40 @@ from flowbench.engine.choices import check_choices
 from flowbench.engine.cpu_memory import keep_freed_memory
 from flowbench.engine.failures import Failures, write_to_log_file
 from flowbench.engine.interruption import Interrupted, refuse_to_start, signals_end_the_program
+from flowbench.engine.kinds import read
 from flowbench.engine.quiet import quieten_lightning
 from flowbench.engine.rank import is_first_process
-from flowbench.engine.refused_runs import refuse_links, without_empty_folder
+from flowbench.engine.refused_runs import given_folder_exists, refuse_linked_files, without_empty_folder
+from flowbench.engine.run import Run
 from flowbench.engine.sentences import is_explained, sentence
-from flowbench.engine.value_checks import check_values
+from flowbench.engine.settings import settings_class, settings_of
 
-Task = Callable[[DictConfig], Any]
+Task = Callable[[Any, Run], Any]
 
 
 def command(task: Task, *, config: str, positional: str | None = None) -> None:
-    """Composes conf/<config>.yaml with the command line and runs the task on it.
+    """Composes conf/<config>.yaml with the command line and runs the task on what comes of it.
 
-    What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well. positional: the
-    setting that words without a name belong to, as in `predict.py clip.mp4`.
+    What the user can mend ends in one sentence and exit status 1; debug=true shows the traceback as well. Only this module
+    reads the command line and what Hydra keeps of it.
+
+    Args:
+        task: Takes the settings, a dataclass that its annotation names, and the run.
+        config: The program's file in conf/.
+        positional: The setting that words without a name belong to, as in `predict.py clip.mp4`.
     """
     # Hydra then passes its errors on instead of printing and ending the program itself.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
     quieten_lightning()
-    failures = Failures(config)
+    failures = Failures(config, sys.argv[1:])
     try:
         with signals_end_the_program():
             sys.argv[1:] = hydra_words(sys.argv[1:], config=config, positional=positional)
             check_choices(sys.argv[1:])
             refuse_links(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(
-                without_empty_folder(_in_a_sentence(task, config, failures), sys.argv[1:])
+                _job(task, failures, may_be_there=given_folder_exists(sys.argv[1:]))
             )()
     except Interrupted as end:
         if is_first_process():
@@ -66,37 +75,58 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
         sys.exit(130)
 
 
-def _in_a_sentence(task: Task, config_name: str, failures: Failures) -> Task:
-    """In a single run Hydra would print its own lines around an error; a sweep must go on to its next job.
+def _job(task: Task, failures: Failures, *, may_be_there: bool) -> Callable[[DictConfig], None]:
+    """What Hydra calls with each config. In a single run it would print its own lines around an error; a sweep must go on
+    to its next job. Either way the run's log file has what ended it.
 
-    Either way the run's log file has what ended it.
+    may_be_there: whether the run's folder was not made for it, and so stays where the run is refused.
     """
 
-    def run(config: DictConfig) -> Any:
-        refuse_to_start()
-        failures.begin()
-        try:
-            check_values(config, config_name)
-            if config.keep_freed_memory:
-                keep_freed_memory()
-            return task(config)
-        except Interrupted as end:
-            if is_first_process():
-                write_to_log_file(end.told, level=logging.WARNING)
-            raise
-        except Exception as error:
-            explained = is_explained(error)
-            told = failures.sentence(error) if explained else f"{type(error).__name__}: {error}"
-            write_to_log_file(told, error=None if explained and not _debugging() else error)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                failures.add(told)
+    def job(config: DictConfig) -> None:
+        run, alone = _this_run(), HydraConfig.get().mode != RunMode.MULTIRUN
+        with without_empty_folder(run.folder, kept=may_be_there or not alone):
+            refuse_to_start()
+            failures.begin(run.overrides)
+            try:
+                read("debug", config.debug, bool)
+                task(settings_of(settings_class(task), config, run.overrides), run)
+            except Interrupted as end:
+                if is_first_process():
+                    write_to_log_file(end.told, level=logging.WARNING)
                 raise
-            if _debugging() or not explained:
-                raise
-            _fail(told)
+            except Exception as error:
+                _end_job(error, failures, alone=alone)
 
-    run.__module__, run.__name__ = task.__module__, task.__name__
-    return run
+    job.__module__, job.__name__ = task.__module__, task.__name__
+    return job
+
+
+def _end_job(error: Exception, failures: Failures, *, alone: bool) -> None:
+    explained = is_explained(error)
+    told = failures.sentence(error) if explained else f"{type(error).__name__}: {error}"
+    write_to_log_file(told, error=None if explained and not _debugging() else error)
+    if not alone:
+        failures.add(told)
+        raise error
+    if _debugging() or not explained:
+        raise error
+    _fail(told)
+
+
+def _this_run() -> Run:
+    hydra = HydraConfig.get()
+    return Run(
+        folder=Path(hydra.runtime.output_dir),
+        command=tuple(sys.argv),
+        overrides=job_overrides(),
+        choices=MappingProxyType(dict(hydra.runtime.choices)),
+    )
+
+
+def job_overrides() -> tuple[str, ...]:
+    """The words that this job was composed of, but for those on Hydra itself; references in them are not resolved."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return tuple(map(str, words or ()))
 
 
 def _debugging() -> bool:

@@ -11,7 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from flowbench.configs import config_folder
+from flowbench.configs import build, config_folder
+from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.choices import check_choices
 from flowbench.errors import FlowBenchError
 
@@ -30,16 +31,6 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
     return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
 
 
-def given_roots(overrides: Sequence[str]) -> set[str]:
-    """The data sets whose folder a command line's words give: <name> of roots.<name>=<folder>."""
-    words = OverridesParser.create().parse_overrides([word for word in overrides if "roots." in word])
-    return {
-        word.key_or_group.removeprefix("roots.")
-        for word in words
-        if word.key_or_group.startswith("roots.") and not word.is_delete()
-    }
-
-
 def data_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """conf/data/<name>.yaml with those of a command line's changes that concern the data and where they lie."""
     # What is trained on is another set's business.
@@ -51,15 +42,35 @@ def data_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
         raise FlowBenchError(f"{' '.join(changes)} does not fit data={name}, one of the list: {error}") from error
 
 
+def group_config(group: str, name: str) -> DictConfig:
+    """conf/<group>/<name>.yaml. Raises FlowBenchError where there is none."""
+    check_choices([f"+{group}={name}"])
+    return _composed([f"+{group}={name}"])[group]
+
+
+def program_config(program: str, words: Sequence[str]) -> DictConfig:
+    """conf/<program>.yaml with changes, as the command line composes it."""
+    check_choices(words)
+    return _composed(list(words), program)
+
+
+def data_modules(data: DictConfig | Sequence[DictConfig] | None) -> list[FlowDataModule]:
+    """The data sets of one config of conf/data or of several. Raises FlowBenchError where there is none."""
+    configs = [data] if isinstance(data, DictConfig) else list(data or ())
+    if not configs:
+        raise FlowBenchError("No data was named: add data=<name>, or data=[<name>,<name>].")
+    return [build(config) for config in configs]
+
+
 def _of_the_model(change: str) -> str:
     """A change of a value, model.<key>=..., or the choice of a part that has a group of its own, model/<group>=..."""
     is_group = (config_folder() / "model" / change.partition("=")[0]).is_dir()
     return f"model/{change}" if is_group else f"model.{change}"
 
 
-def _composed(overrides: list[str]) -> DictConfig:
+def _composed(overrides: list[str], program: str | None = None) -> DictConfig:
     with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(overrides=overrides)
+        return compose(program, overrides)
 
 
 @contextmanager

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 from torch.utils.data import ConcatDataset
 
-from flowbench.configs import build
+from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.kinds import Count, FromZero
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings, Split
 from flowbench.io.image import write_image
 from flowbench.report.colour import flow_to_image
 from flowbench.report.drawing import captioned, grid, scaled
 from flowbench.structures import FlowSample
 
 
-def contact_sheet(config: DictConfig) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class ContactSheetSettings(Settings):
+    """What `contact_sheet` takes; conf/contact_sheet.yaml has the same names and defaults."""
+
+    data: DictConfig
+    """The data set."""
+    split: Split = "train"
+    """Which of its samples."""
+    first: FromZero = 0
+    """The index of the first sample."""
+    count: Count = 4
+    """Samples, a row each."""
+    width: Count = 360
+    """Of each image, pixels."""
+
+
+def contact_sheet(settings: ContactSheetSettings, run: Run) -> Path:
     """Writes one picture of `count` samples: first and second picture, flow in colours, occluded points in red."""
-    samples: ConcatDataset[FlowSample] = ConcatDataset(list(build(config.data).split(config.split).values()))
-    chosen = range(config.first, min(config.first + config.count, len(samples)))
-    cells = [cell for index in chosen for cell in _cells(samples[index], config.width)]
-    path = Path(HydraConfig.get().runtime.output_dir) / "samples.png"
+    samples = ConcatDataset(list(data_modules(settings.data)[0].split(settings.split).values()))
+    chosen = range(settings.first, min(settings.first + settings.count, len(samples)))
+    cells = [cell for index in chosen for cell in _cells(samples[index], settings.width)]
+    path = run.folder / "samples.png"
     write_image(path, grid(cells, len(chosen)))
     Console(highlight=False, soft_wrap=True).print(path)
     return path

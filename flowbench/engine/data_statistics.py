@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 from torch.utils.data import ConcatDataset, Subset
 
-from flowbench.configs import build
 from flowbench.data.pair_statistics import OCTAVES, pair_statistics, resized
+from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.kinds import Count, Size
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings, Split
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv
 from flowbench.report.charts import LinePlot
@@ -31,41 +34,52 @@ _PICTURES = 12
 _COLUMNS = 4
 
 
-def data_statistics(config: DictConfig) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class DataStatisticsSettings(Settings):
+    """What `data_statistics` takes; conf/data_statistics.yaml has the same names and defaults."""
+
+    data: DictConfig | None = None
+    """The data set."""
+    beside: DictConfig | None = None
+    """Another one to compare it with."""
+    split: Split = "test"
+    """Which of their pairs."""
+    at_most: Count = 100
+    """Pairs of each, evenly spaced."""
+    size: Size | None = (384, 512)
+    """Height and width to which pairs are resized, pixels; as they are if None."""
+
+
+def data_statistics(settings: DataStatisticsSettings, run: Run) -> Path:
     """Writes statistics.csv and statistics.html of the pairs of data=, and of those of data@beside= where it is given.
 
     Raises FlowBenchError where neither is.
     """
-    check_figures(config.figures)
-    sets = [(name, config[name]) for name in ("data", "beside") if config.get(name)]
+    sets = [(name, data) for name, data in (("data", settings.data), ("beside", settings.beside)) if data is not None]
     if not sets:
         raise FlowBenchError(
             "No data was named: add data=<name>, and another one to compare it with as data@beside=<name>."
         )
-    chosen = {f"{part.name} ({role})" if len(sets) > 1 else part.name: _chosen(part, config) for role, part in sets}
+    chosen = {f"{part.name} ({role})" if len(sets) > 1 else part.name: _chosen(part, settings) for role, part in sets}
     rows = [
-        {"pairs of": name, "pairs": len(pairs), **pair_statistics(_each(pairs), config.size)}
+        {"pairs of": name, "pairs": len(pairs), **pair_statistics(pairs, settings.size)}
         for name, pairs in chosen.items()
     ]
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder = run.folder
     write_csv(folder / "statistics.csv", rows)
     sections = [section("Statistics", html_table(rows, name="statistics"), plots(_spectra(rows)))]
     for name, pairs in chosen.items():
-        sections.append(section(name, picture(_sheet(pairs, config.size), f"First images of {name}, and their flow")))
-    write_page(folder / "statistics.html", "Statistics of pairs", sections, config.figures)
+        sections.append(section(name, picture(_sheet(pairs, settings.size), f"First images of {name}, and their flow")))
+    write_page(folder / "statistics.html", "Statistics of pairs", sections)
     print_table(columns_table(rows))
     Console(highlight=False, soft_wrap=True).print(folder / "statistics.html")
     return folder / "statistics.html"
 
 
-def _each(pairs: Subset[FlowSample]) -> Iterator[FlowSample]:
-    return (pairs[index] for index in range(len(pairs)))
-
-
-def _chosen(data: DictConfig, config: DictConfig) -> Subset[FlowSample]:
+def _chosen(data: DictConfig, settings: DataStatisticsSettings) -> Subset:
     """`at_most` pairs of the data, evenly spaced."""
-    samples: ConcatDataset[FlowSample] = ConcatDataset(list(build(data).split(config.split).values()))
-    count = min(config.at_most, len(samples))
+    samples: Dataset = ConcatDataset(list(data_modules(data)[0].split(settings.split).values()))
+    count = min(settings.at_most, len(samples))
     return Subset(samples, np.linspace(0, len(samples) - 1, count).round().astype(int).tolist())
 
 

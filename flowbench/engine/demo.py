@@ -9,12 +9,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from flowbench.engine.run import Run
 from flowbench.engine.run_folder import BEST
+from flowbench.engine.settings import Settings
 from flowbench.errors import FlowBenchError
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -34,26 +35,36 @@ class DemoResult:
         return self.epe / self.zero_epe
 
 
-def demo(config: DictConfig) -> DemoResult:
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings(Settings):
+    """What `demo` takes; conf/demo.yaml has the same names."""
+
+    experiment: str = "demo"
+    """What is trained, of conf/experiment."""
+    predict: DictConfig | None = None
+    """Folders of frames to show flow for, below the project's own, by the name of what is written."""
+
+
+def demo(settings: DemoSettings, run: Run) -> DemoResult:
     """Runs the same programs that a user runs, one after the other, and ends with `demo: epe A zero-flow B ratio C`."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder = run.folder
     console = Console(highlight=False, soft_wrap=True)
-    checkpoint, seconds = _train(config, folder, console)
+    checkpoint, seconds = _train(settings, folder, console)
     _run(console, "evaluate.py", folder / "evaluation", f"ckpt={checkpoint}")
     pictures = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
-    for name, given in config.predict.items():
-        _run(console, "predict.py", folder / name, f"ckpt={checkpoint}", f"input={_ROOT / given}")
-        pictures += sorted((folder / name / "pictures").glob("*.png"))
+    for name, given in (settings.predict or {}).items():
+        _run(console, "predict.py", folder / str(name), f"ckpt={checkpoint}", f"input={_ROOT / str(given)}")
+        pictures += sorted((folder / str(name) / "pictures").glob("*.png"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())["metrics"]
     result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, pictures)
     _tell(result, console)
     return result
 
 
-def _train(config: DictConfig, folder: Path, console: Console) -> tuple[Path, float]:
+def _train(settings: DemoSettings, folder: Path, console: Console) -> tuple[Path, float]:
     """The best checkpoint, and how many seconds it took."""
     started = time.monotonic()
-    _run(console, "train.py", folder / "training", f"experiment={config.experiment}")
+    _run(console, "train.py", folder / "training", f"experiment={settings.experiment}")
     return folder / "training" / BEST, time.monotonic() - started
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from flowbench.engine.kinds import Precision, read
 from flowbench.errors import FlowBenchError
 
-_DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+_DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def chosen_device(name: str) -> torch.device:
@@ -21,14 +22,12 @@ def chosen_device(name: str) -> torch.device:
 
 
 def dtype_of(precision: str | int) -> torch.dtype:
-    """The type that precision 32, bf16 or 16 computes in."""
-    if str(precision) not in _DTYPES:
-        raise FlowBenchError(f"precision={precision}: choose one of {', '.join(_DTYPES)}.")
-    return _DTYPES[str(precision)]
+    """The type that a model computes in at this precision, in whichever spelling."""
+    return _DTYPES[read("precision", precision, Precision)]
 
 
 def mixed_precision(device: torch.device, precision: str | int) -> torch.autocast:
-    """Autocasting to the precision's type; switched off for 32."""
+    """Autocasting to the precision's type; switched off for 32-true."""
     dtype = dtype_of(precision)
     enabled = dtype != torch.float32
     return torch.autocast(device.type, dtype=dtype if enabled else None, enabled=enabled)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flowbench.configs import build
-from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.arguments import job_overrides
-from flowbench.engine.composed_groups import chosen_data, data_config
+from flowbench.engine.composed_groups import data_modules
 from flowbench.engine.diagnosis import Diagnosis, SetDiagnosis
 from flowbench.engine.diagnosis_files import PROBLEMS, print_diagnosis, write_diagnosis
+from flowbench.engine.kinds import Count, FromZero
 from flowbench.engine.listings import Listing, listings, mixes
 from flowbench.engine.pair_checks import PairCheck, check_generated, check_pair
 from flowbench.engine.pair_pool import all_results
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings
 from flowbench.errors import FlowBenchError
 
 # Scenes that are drawn: enough to see that they are.
@@ -26,35 +26,34 @@ _GENERATED = 20
 _WARPED = 100
 
 
-def doctor(config: DictConfig) -> Diagnosis:
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings(Settings):
+    """What `doctor` takes; conf/doctor.yaml has the same names and defaults."""
+
+    data: DictConfig | tuple[DictConfig, ...] | None = None
+    """One data set or several; it has to be given."""
+    at_most: Count | None = None
+    """Pairs of each data set that are opened, evenly spaced; if None, all, and 20 built-in scenes."""
+    workers: FromZero = 2
+    """Processes that read."""
+
+
+def doctor(settings: DoctorSettings, run: Run) -> Diagnosis:
     """Checks every data set of data=<name> or data=[<name>,<name>], whatever split uses it, each file once.
 
     Says how many pairs were found, published and readable, how large they are and what their flow is like, and names
     every file with a problem. Raises FlowBenchError at the end where a data set is missing or a file is bad; that there
     are fewer or more pairs than published is no error.
     """
-    if config.at_most is not None and (type(config.at_most) is not int or config.at_most < 1):
-        raise FlowBenchError(f"at_most={config.at_most}: a whole number above zero, or null to open all pairs.")
-    modules = _modules(config)
+    modules = data_modules(settings.data)
     found = listings(modules)
-    results = all_results(_calls(found, config.at_most), config.workers)
-    checked = [SetDiagnosis(each, [results[name] for name in _names(each, config.at_most)]) for each in found]
+    results = all_results(_calls(found, settings.at_most), settings.workers)
+    checked = [SetDiagnosis(each, [results[name] for name in _names(each, settings.at_most)]) for each in found]
     diagnosis = Diagnosis(checked, mixes(modules))
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    write_diagnosis(folder, diagnosis)
-    print_diagnosis(folder, diagnosis)
-    _refuse_bad(diagnosis, folder)
+    write_diagnosis(run.folder, diagnosis)
+    print_diagnosis(run.folder, diagnosis)
+    _refuse_bad(diagnosis, run.folder)
     return diagnosis
-
-
-def _modules(config: DictConfig) -> list[FlowDataModule]:
-    overrides = job_overrides()
-    names = chosen_data(overrides)
-    if names:
-        return [build(data_config(name, overrides)) for name in names]
-    if not config.get("data"):
-        raise FlowBenchError("No data was named: add data=<name>, or data=[<name>,<name>].")
-    return [build(config.data)]
 
 
 def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Callable[[], PairCheck]]:

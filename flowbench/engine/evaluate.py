@@ -1,35 +1,35 @@
-"""Evaluation of a checkpoint, on one data set or on several, at one step limit or at several."""
+"""Evaluation of a checkpoint, on one data set or on several, with one number of iterations or with several."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import RichProgressBar
 
-from flowbench.builder import targets
-from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, refuse_interpolations, with_roots
+from flowbench.builder import TARGET, targets
+from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
 from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.arguments import job_overrides
-from flowbench.engine.composed_groups import chosen_data, data_config, given_roots
+from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.evaluate_settings import EvaluateSettings
 from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
 from flowbench.engine.interruption import OwnSignals
+from flowbench.engine.kinds import is_list
 from flowbench.engine.models import load_model
 from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.rank import is_first_process
+from flowbench.engine.run import Run
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
-from flowbench.engine.value_checks import check_plain_values
-from flowbench.engine.variants import chosen_variants, is_compared, variant_row
+from flowbench.engine.variants import chosen_variants, variant_row
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
@@ -47,65 +47,61 @@ class _Test:
     samples: FlowDataset
 
 
-def evaluate(config: DictConfig) -> list[EvaluationResult]:
-    """Evaluates ckpt=<ours or official> on each data set, in a folder each where there are several.
+def evaluate(settings: EvaluateSettings, run: Run) -> list[EvaluationResult]:
+    """Evaluates a checkpoint, ours or official, on each data set, in a folder each where there are several.
 
     Each gets metrics.json, per_sample.csv, per_sequence.csv, pictures, report.html, and steps.csv or thresholds.csv where
-    step limits or thresholds of the delta rule are compared; several get summary.csv, too.
+    iterations or thresholds of the delta rule are compared; several get summary.csv, too.
+
+        evaluate(EvaluateSettings(ckpt="best.ckpt", iterations=[12, 24]), Run(Path("results")))
+
+    Raises FlowBenchError for whatever the user can mend: checkpoint, data.
     """
-    if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
-    check_figures(config.figures)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    model, settings = load_model(config.ckpt, config.get("model"))
-    model.warm_start = config.warm_start
-    model.cascade = chosen_cascade(config.cascade, warm_start=config.warm_start)
-    tests = _tests(evaluated_data(config, settings), config.split)
-    with processes(config.trainer):
+    model, remembered = load_model(str(settings.ckpt), settings.model)
+    model.warm_start = settings.warm_start
+    model.cascade = chosen_cascade(settings.cascade, warm_start=settings.warm_start)
+    tests = _tests(evaluated_data(settings, remembered), settings.split)
+    with processes(settings.trainer, run):
         recorder, timer = SampleRecorder(), NetworkTimer()
         callbacks = [recorder, timer, RichProgressBar(), OwnSignals()]
-        trainer = build(config.trainer, callbacks=callbacks, logger=False, default_root_dir=str(folder))
+        trainer = build(settings.trainer, callbacks=callbacks, logger=False, default_root_dir=str(run.folder))
         results = []
         for test in tests:
-            own = inside(folder, test.label.replace("/", "_")) if len(tests) > 1 else folder
-            results.append(_evaluated(config, own, model, test, trainer, recorder, timer))
+            own = inside(run.folder, test.label.replace("/", "_")) if len(tests) > 1 else run.folder
+            results.append(_evaluated(settings, own, model, test, trainer, recorder, timer))
     if is_first_process() and len(results) > 1:
-        write_summary(folder, results)
+        write_summary(run.folder, results)
     return results
 
 
-def evaluated_data(config: DictConfig, settings: Mapping[str, Any]) -> list[FlowDataModule]:
-    """The data that was asked for, one or a list, or else the data that the checkpoint was trained on."""
-    overrides = job_overrides()
-    names = chosen_data(overrides)
-    if names:
-        return [build(data_config(name, overrides)) for name in names]
-    return [evaluation_data(config, settings, overrides)]
+def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) -> list[FlowDataModule]:
+    """The data that was asked for, one or several, or else the data that the checkpoint was trained on.
 
+    That lies where it remembers, or in a folder that roots.<set> names.
 
-def evaluation_data(config: DictConfig, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> FlowDataModule:
-    """The data that was asked for, or else the data that the checkpoint was trained on, where that or roots.<set>= says."""
-    changes = plain(config.get("data")) or {}
-    if "_target_" in changes:
-        return build(changes)
-    if not isinstance(settings.get("data"), Mapping):
+    Args:
+        settings: Of their data, a config without a `_target_` changes what the checkpoint remembers.
+        remembered: The settings of the checkpoint.
+    """
+    if isinstance(settings.data, tuple) or (settings.data is not None and TARGET in settings.data):
+        return data_modules(settings.data)
+    changes = plain(settings.data) or {}
+    if not isinstance(remembered.get("data"), Mapping):
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    kept = settings.get("roots")
-    roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(config.roots), given_roots(overrides))
+    kept = remembered.get("roots")
+    own = settings.roots if settings.roots is not None else OmegaConf.create()
+    written = cast(Mapping[str, Any], OmegaConf.to_container(own, resolve=False))
+    roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(own), written)
     # The cache is written by training alone, in a folder of the machine that trained.
-    remembered = {**settings["data"], "cache": None} if "cache" in settings["data"] else settings["data"]
-    data = with_roots(merged(remembered, changes), roots)
-    refuse_interpolations({"data": data})
-    check_plain_values({"data": data})
+    known = {**remembered["data"], "cache": None} if "cache" in remembered["data"] else remembered["data"]
+    data = with_roots(merged(known, changes), roots)
     made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
     if not isinstance(made, FlowDataModule):
         raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")
-    return made
+    return [made]
 
 
 def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:
-    if split not in ("train", "val", "test"):
-        raise FlowBenchError(f"split={split}: choose train, val or test, whose truth is known.")
     tests = []
     for data in modules:
         sets = data.split(split)
@@ -115,7 +111,7 @@ def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:
 
 
 def _evaluated(
-    config: DictConfig,
+    settings: EvaluateSettings,
     folder: Path,
     model: FlowModel,
     test: _Test,
@@ -126,35 +122,35 @@ def _evaluated(
     test.data.test_on(test.samples)
     follow_protocol(model, test.data.protocol)
     compared = []
-    for variant in chosen_variants(config, model):
+    for variant in chosen_variants(settings, model):
         variant.apply(model)
         trainer.test(model, datamodule=test.data, verbose=False)
         recorder.gather()
         compared.append(variant_row(variant, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
     result = EvaluationResult(
         folder,
-        _settings(config, model, test, trainer),
+        _settings(settings, model, test, trainer),
         model.test_figures,
         recorder.rows(),
         recorder.sequences(),
         recorder.solver(),
         recorder.traces(),
-        compared if is_compared(config.steps) or is_compared(config.threshold) else [],
+        compared if is_list(settings.iterations) or is_list(settings.threshold) else [],
         headline=test.data.protocol.headline,
     )
     if is_first_process():
-        write_result(result, model.to(trainer.strategy.root_device), test.samples, config.pictures, config.figures)
+        write_result(result, model.to(trainer.strategy.root_device), test.samples, settings.pictures)
         print_result(result)
     return result
 
 
-def _settings(config: DictConfig, model: FlowModel, test: _Test, trainer: pl.Trainer) -> dict[str, Any]:
+def _settings(settings: EvaluateSettings, model: FlowModel, test: _Test, trainer: pl.Trainer) -> dict[str, Any]:
     return {
         "model": model.name,
-        "checkpoint": str(config.ckpt),
-        "checkpoint sha256": hashlib.sha256(Path(config.ckpt).read_bytes()).hexdigest(),
+        "checkpoint": str(settings.ckpt),
+        "checkpoint sha256": hashlib.sha256(Path(str(settings.ckpt)).read_bytes()).hexdigest(),
         "data": test.label,
-        "split": config.split,
+        "split": settings.split,
         "pairs": len(test.samples),
         "steps": model.iterations,
         **model.estimate_settings(),

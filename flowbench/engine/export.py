@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from flowbench.engine.export_formats import FORMATS, INPUTS, OUTPUT, Format, quiet_exporters
 from flowbench.engine.exportable import EXPORTABLE, Exportable
+from flowbench.engine.kinds import Count, Size, shown
 from flowbench.engine.models import load_model
+from flowbench.engine.run import Run
+from flowbench.engine.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 from flowbench.io.names import inside
@@ -40,32 +42,48 @@ class ExportResult:
     differences: list[Row]
 
 
-def export(config: DictConfig) -> ExportResult:
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """What `export` takes; conf/export.yaml has the same names and defaults."""
+
+    ckpt: str | Path | None = None
+    """The checkpoint, ours or official; it has to be given."""
+    model: DictConfig | None = None
+    """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
+    format: Literal["onnx", "torch_export"] = "onnx"
+    """Of the file; torch_export is a .pt2."""
+    size: Size = (384, 512)
+    """Height and width, pixels: the file's own where dynamic is False, else only an example."""
+    dynamic: bool = True
+    """Any batch, height and width that the network takes; False: one pair of `size`."""
+    iterations: Count | None = None
+    """Updates; the model's own eval_iterations if None."""
+
+    def check(self) -> None:
+        if not self.ckpt:
+            raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add ckpt=<file>.")
+
+
+def export(settings: ExportSettings, run: Run) -> ExportResult:
     """Writes the network of ckpt=<ours or official> as <run folder>/<model>.<onnx or pt2>, compares the file with PyTorch,
     and describes it in <model>.json.
 
     Raises FlowBenchError for whatever the user can mend, for a network that cannot be exported, and for a file whose flow
     differs by more than TOLERANCE; the file is then not left behind.
     """
-    if config.format not in FORMATS:
-        raise FlowBenchError(f"Unknown format '{config.format}': choose one of {', '.join(FORMATS)}.")
-    if not config.get("ckpt"):
-        raise FlowBenchError("No checkpoint was given, and fresh weights estimate noise: add ckpt=<file>.")
-    if not isinstance(config.dynamic, bool):
-        raise FlowBenchError(f"dynamic={config.dynamic}: choose true or false.")
-    form = FORMATS[config.format]
+    form = FORMATS[settings.format]
     form.check_installed()
-    model, _ = load_model(config.ckpt, config.get("model"))
-    if config.iterations is not None:
-        model.set_iterations(config.iterations)
-    check_exportable(model, config.format, config.dynamic)
-    size = _checked_size(config.size, model.network.stride, config.dynamic)
-    file = inside(Path(HydraConfig.get().runtime.output_dir), f"{model.name}{form.suffix}")
-    rows = export_model(model, form, file, size, dynamic=config.dynamic)
+    model, _ = load_model(str(settings.ckpt), settings.model)
+    if settings.iterations is not None:
+        model.set_iterations(settings.iterations)
+    check_exportable(model, settings.format, settings.dynamic)
+    size = _checked_size(settings.size, model.network.stride, settings.dynamic)
+    file = inside(run.folder, f"{model.name}{form.suffix}")
+    rows = export_model(model, form, file, size, dynamic=settings.dynamic)
     description = file.with_suffix(".json")
-    write_json(description, {**_description(config, model, form, file, size), "differences": rows})
+    write_json(description, {**_description(settings, model, form, file, size), "differences": rows})
     result = ExportResult(file, description, rows)
-    _tell(result, form, dynamic=config.dynamic)
+    _tell(result, form, dynamic=settings.dynamic)
     return result
 
 
@@ -158,27 +176,27 @@ def _pair(batch: int, height: int, width: int, motion: tuple[int, int] = (2, 3))
     return scene[..., down:, right:].contiguous(), scene[..., :height, :width].contiguous()
 
 
-def _checked_size(size: ListConfig, stride: int, dynamic: bool) -> tuple[int, int]:
+def _checked_size(size: tuple[int, int], stride: int, dynamic: bool) -> tuple[int, int]:
     # An example of one stride would be taken for a property of the network.
     smallest = max(SMALLEST, 2 * stride) if dynamic else SMALLEST
-    is_pair = isinstance(size, ListConfig) and len(size) == 2
-    fits = is_pair and all(isinstance(side, int) and side % stride == 0 and side >= smallest for side in size)
-    if not fits:
-        raise FlowBenchError(f"size={size}: give height and width as multiples of {stride}, at least {smallest} each.")
+    if any(side % stride or side < smallest for side in size):
+        raise FlowBenchError(
+            f"size={shown(size)}: give height and width as multiples of {stride}, at least {smallest} each."
+        )
     return size[0], size[1]
 
 
 def _description(
-    config: DictConfig, model: FlowModel, form: Format, file: Path, size: tuple[int, int]
+    settings: ExportSettings, model: FlowModel, form: Format, file: Path, size: tuple[int, int]
 ) -> dict[str, Any]:
-    batch, height, width = ("B", "H", "W") if config.dynamic else (1, *size)
+    batch, height, width = ("B", "H", "W") if settings.dynamic else (1, *size)
     picture = {"shape": [batch, 3, height, width], "type": "float32", "content": "RGB in [0, 1]"}
     return {
         "file": file.name,
-        "format": config.format,
-        **({} if form.opset is None else {"opset": form.opset}),
+        "format": settings.format,
+        **({"opset": form.opset} if settings.format == "onnx" else {}),
         "model": model.name,
-        "checkpoint": str(config.ckpt),
+        "checkpoint": str(settings.ckpt),
         "iterations": model.iterations,
         "inputs": dict.fromkeys(INPUTS, picture),
         "outputs": {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-from hydra.core.hydra_config import HydraConfig
 
 from flowbench.engine.rank import is_first_process
 from flowbench.engine.run_folder import CONFIG
@@ -19,18 +18,19 @@ class Failures:
 
     Args:
         config: the name of the program's config, for hints in its own settings.
+        words: the command line's.
     """
 
-    def __init__(self, config: str) -> None:
-        self._config = config
+    def __init__(self, config: str, words: Sequence[str]) -> None:
+        self._config, self._words = config, list(words)
         self._jobs: list[list[str]] = []
         self._told: dict[int, str] = {}
 
     def __bool__(self) -> bool:
         return bool(self._told)
 
-    def begin(self) -> None:
-        self._jobs.append(list(HydraConfig.get().overrides.task))
+    def begin(self, overrides: Sequence[str]) -> None:
+        self._jobs.append(list(overrides))
 
     def add(self, told: str) -> None:
         number = len(self._jobs) - 1
@@ -38,7 +38,7 @@ class Failures:
         print(f"error: job #{number} failed: {told}", file=sys.stderr, flush=True)
 
     def sentence(self, error: BaseException) -> str:
-        return sentence(error, config=self._config, arguments=sys.argv[1:])
+        return sentence(error, config=self._config, arguments=self._words)
 
     def tell(self) -> None:
         """How many jobs failed, and why each."""

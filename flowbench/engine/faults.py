@@ -14,7 +14,7 @@ _SMALLER = {
     "train": "use a smaller schedule.batch_size with more trainer.accumulate_grad_batches, a smaller schedule.crop, or "
     "trainer.precision=bf16-mixed",
     "evaluate": "use ++data.eval_batch_size=1, or trainer.precision=bf16-mixed",
-    "predict": "use batch_size=1, precision=bf16, or smaller pictures",
+    "predict": "use batch_size=1, precision=bf16-mixed, or smaller pictures",
 }
 _ON_DEMAND = "; RAFT and DEQ-Flow also take model.network.correlation=on_demand"
 _WORKER_KILLED = re.compile(r"DataLoader worker \(pid.*\) is killed by signal: (?P<name>[^.]+)\.")

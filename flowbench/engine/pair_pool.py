@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.data import DataLoader, Dataset
 
 from flowbench.data.workers import start_worker
-from flowbench.errors import FlowBenchError
 
 Result = TypeVar("Result")
 
@@ -23,8 +22,6 @@ def all_results(calls: Mapping[Hashable, Callable[[], Result]], workers: int) ->
     workers: processes, 0 for this one. Calls and results must be fit to be sent between processes. A bar on the terminal
     shows how many are done.
     """
-    if type(workers) is not int or workers < 0:
-        raise FlowBenchError(f"workers={workers}: a number of processes is needed, 0 for none besides this one.")
     if not calls:
         return {}
     loader = DataLoader(

@@ -38,7 +38,7 @@ class PairPredictor:
     efforts: what each pair so far took, in order.
     """
 
-    def __init__(self, model: FlowModel, *, precision: str | int = 32, warm_start: bool = False):
+    def __init__(self, model: FlowModel, *, precision: str | int = "32-true", warm_start: bool = False):
         self._model = model
         self._precision = precision
         self._warm_start = model.warm_started() if warm_start else None
@@ -58,7 +58,7 @@ class PairPredictor:
         flow = output.flow.float()
         if not torch.isfinite(flow).all():
             raise FlowBenchError(
-                f"{self._model.name} gave flow that is not finite: set precision=32, or check the weights."
+                f"{self._model.name} gave flow that is not finite: set precision=32-true, or check the weights."
             )
         array = flow.permute(0, 2, 3, 1).cpu().numpy()
         self.efforts += efforts_of(output.stats, len(array), time.perf_counter() - started)
@@ -74,6 +74,6 @@ class PairPredictor:
             batch, height, width, _ = image1.shape
             raise FlowBenchError(
                 f"{batch} pairs of {width}x{height} pixels do not fit in the memory of {self._model.device}: "
-                "lower batch_size, set precision=bf16, or keep no correlation volume: "
+                "lower batch_size, set precision=bf16-mixed, or keep no correlation volume: "
                 "++model.network.correlation=on_demand."
             ) from error

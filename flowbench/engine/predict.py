@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig
 from rich.console import Console
 
 from flowbench.engine.devices import chosen_device
@@ -20,10 +18,11 @@ from flowbench.engine.effort import warm_start_lines
 from flowbench.engine.models import load_model
 from flowbench.engine.pairs import frame_runs
 from flowbench.engine.predict_data import prediction_of_data
-from flowbench.engine.predict_settings import check_settings
+from flowbench.engine.predict_settings import PredictSettings
 from flowbench.engine.prediction_loop import PairStream, Prediction, Totals, predict_pairs
 from flowbench.engine.predictions import SideBySideVideo, Sink, file_sinks
 from flowbench.engine.protocols import follow_protocol
+from flowbench.engine.run import Run
 from flowbench.io import FrameSource, open_frames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
@@ -56,19 +55,21 @@ class PredictionResult:
     warm_start: dict[str, Any] | None = None
 
 
-def predict(config: DictConfig) -> PredictionResult:
-    """Predicts flow with ckpt=<ours or official>, for input=<video | folder | pattern | [a.png,b.png]> or for data=<name>.
+def predict(settings: PredictSettings, run: Run) -> PredictionResult:
+    """Predicts flow with a checkpoint, ours or official, for images and videos or for a data set.
 
-    Holds batch_size + 1 frames at a time, however long the input is. A data set is predicted as its protocol has it. Raises
-    FlowBenchError for whatever the user can mend: settings, checkpoint, input.
+    Holds batch_size + 1 frames at a time, however long the input is. A data set is predicted as its protocol has it.
+
+        predict(PredictSettings(ckpt="best.ckpt", input="clip.mp4"), Run(Path("results")))
+
+    Raises FlowBenchError for whatever the user can mend: checkpoint, input, data.
     """
-    check_settings(config)
-    folder = Path(config.output or HydraConfig.get().runtime.output_dir)
-    prediction = prediction_of_data(config, folder) if config.get("data") else _prediction_of_frames(config, folder)
-    model = _model(config, prediction.protocol)
+    folder = Path(settings.output or run.folder)
+    prediction = (_prediction_of_frames if settings.data is None else prediction_of_data)(settings, folder)
+    model = _model(settings, prediction.protocol)
     started = time.perf_counter()
     with prediction.forward as forward:
-        totals = predict_pairs(config, model, prediction.stream, forward, prediction.backward)
+        totals = predict_pairs(settings, model, prediction.stream, forward, prediction.backward)
     written = [sink.path for sink in (*forward, *prediction.backward)]
     if totals.warm_start is not None:
         written.append(_write_summary(folder, totals))
@@ -78,41 +79,43 @@ def predict(config: DictConfig) -> PredictionResult:
     return result
 
 
-def _model(config: DictConfig, protocol: Protocol) -> FlowModel:
-    device = chosen_device(str(config.device))
-    model, _ = load_model(config.ckpt, config.get("model"))
+def _model(settings: PredictSettings, protocol: Protocol) -> FlowModel:
+    device = chosen_device(settings.device)
+    model, _ = load_model(str(settings.ckpt), settings.model)
     follow_protocol(model, protocol)
-    if config.iterations is not None:
-        model.set_iterations(config.iterations)
-    model.cascade = chosen_cascade(config.cascade, warm_start=config.warm_start)
+    if settings.iterations is not None:
+        model.set_iterations(settings.iterations)
+    model.cascade = chosen_cascade(settings.cascade, warm_start=settings.warm_start)
     return model.to(device)
 
 
-def _prediction_of_frames(config: DictConfig, folder: Path) -> Prediction:
-    given = [str(path) for path in config.input] if isinstance(config.input, ListConfig) else str(config.input)
-    source = open_frames(given, white=config.white)
-    known = [count for count in (config.limit, source.count and source.count - 1) if count]
-    frames = source if config.limit is None else islice(source, config.limit + 1)
-    sinks = partial(file_sinks, folder, config.format, config.pictures is not False, config.max_flow)
+def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction:
+    given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input or ()]
+    source = open_frames(given, white=settings.white)
+    known = [count for count in (settings.limit, source.count and source.count - 1) if count]
+    frames = source if settings.limit is None else islice(source, settings.limit + 1)
+    sinks = partial(file_sinks, folder, settings.format, settings.pictures is not False, settings.max_flow)
     return Prediction(
         stream=PairStream(
-            runs=frame_runs(frames, config.batch_size),
+            runs=frame_runs(frames, settings.batch_size),
             pairs=min(known, default=None),
-            source=given if isinstance(given, str) else ", ".join(given),
+            source=", ".join(given) if isinstance(given, list) else str(given),
         ),
-        forward=_with_video(config, folder, source, sinks()),
-        backward=sinks("backward_") if config.backward else [],
-        notes=partial(_notes, source, source.count if config.limit is None else None),
+        forward=_with_video(settings, folder, source, sinks()),
+        backward=sinks("backward_") if settings.backward else [],
+        notes=partial(_notes, source, source.count if settings.limit is None else None),
     )
 
 
 @contextmanager
-def _with_video(config: DictConfig, folder: Path, source: FrameSource, sinks: list[Sink]) -> Iterator[list[Sink]]:
-    if not (isinstance(source, VideoFrames) if config.video == "auto" else config.video):
+def _with_video(
+    settings: PredictSettings, folder: Path, source: FrameSource, sinks: list[Sink]
+) -> Iterator[list[Sink]]:
+    if not (isinstance(source, VideoFrames) if settings.video == "auto" else settings.video):
         yield sinks
         return
-    fps = config.fps or source.fps or _FPS_OF_PICTURES
-    with SideBySideVideo.open(folder / VIDEO, fps=fps, max_flow=config.max_flow) as video:
+    fps = settings.fps or source.fps or _FPS_OF_PICTURES
+    with SideBySideVideo.open(folder / VIDEO, fps=fps, max_flow=settings.max_flow) as video:
         yield [*sinks, video]
 
 

@@ -8,66 +8,45 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from omegaconf import DictConfig
+from torch.utils.data import Dataset
 
-from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles
-from flowbench.engine.arguments import job_overrides
-from flowbench.engine.composed_groups import chosen_data
+from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.predict_settings import PredictSettings
 from flowbench.engine.prediction_loop import PairStream, Prediction
-from flowbench.engine.predictions import Sink, file_sinks
-from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, server_of, shortfall
-from flowbench.errors import FlowBenchError
+from flowbench.engine.predictions import file_sinks
+from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, shortfall, submission_sets
 from flowbench.io import Frame
 from flowbench.structures import FlowDataset
 
 
-def prediction_of_data(config: DictConfig, folder: Path) -> Prediction:
+def prediction_of_data(settings: PredictSettings, folder: Path) -> Prediction:
     """What is predicted for data=<name> split=<split>, or with submission=true for its server.
 
     The files are named by the pairs' keys, and those of a submission as the server wants it. Raises FlowBenchError for data
     that is not there, has no such split, or has no server.
     """
-    data = chosen_data_module(config)
-    if config.submission:
-        return _submission(config, folder, data)
+    (data,) = data_modules(settings.data)
+    if settings.submission:
+        return _submission(settings, folder, data)
     # Pictures without truth are nothing to test on, but to predict.
-    untrue = config.split == "test" and not data.test and data.submission
-    data_sets = data.split("submission" if untrue else config.split)
+    untrue = settings.split == "test" and not data.test and data.submission
+    data_sets = data.split("submission" if untrue else settings.split)
     return Prediction(
-        stream=_stream(data_sets, config.limit),
-        forward=nullcontext(_file_sinks(config, folder)),
-        backward=_file_sinks(config, folder, prefix="backward_") if config.backward else [],
+        stream=_stream(data_sets, settings.limit),
+        forward=nullcontext(_file_sinks(settings, folder)),
+        backward=_file_sinks(settings, folder, prefix="backward_") if settings.backward else [],
         protocol=data.protocol,
     )
 
 
-def chosen_data_module(config: DictConfig) -> FlowDataModule:
-    """The data of data=<name>. Raises FlowBenchError for a list of them."""
-    names = chosen_data(job_overrides())
-    if names:
-        raise FlowBenchError(f"data=[{','.join(names)}]: one data set at a time, for instance data={names[0]}.")
-    return build(config.data)
-
-
-def submission_sets(data: FlowDataModule) -> tuple[Server, Mapping[str, PairFiles]]:
-    """The server that takes results on the data, and the data sets that it takes them on.
-
-    Raises FlowBenchError where there is no server, or the pictures are not there.
-    """
-    server = server_of(data.name, data.submission.values())
-    return server, {
-        name: samples for name, samples in data.split("submission").items() if isinstance(samples, PairFiles)
-    }
-
-
-def _submission(config: DictConfig, folder: Path, data: FlowDataModule) -> Prediction:
+def _submission(settings: PredictSettings, folder: Path, data: FlowDataModule) -> Prediction:
     server, data_sets = submission_sets(data)
     files = SubmissionFiles(folder / FOLDER, server, data_sets.values())
-    pictures = _file_sinks(config, folder, file_format="none")
+    pictures = _file_sinks(settings, folder, file_format="none")
     return Prediction(
-        stream=_stream(data_sets, config.limit),
+        stream=_stream(data_sets, settings.limit),
         forward=nullcontext([files, *pictures]),
         backward=[],
         protocol=data.protocol,
@@ -84,10 +63,10 @@ def _submission_notes(
     yield f"Then {server.next_step.format(folder=files.path)}."
 
 
-def _file_sinks(config: DictConfig, folder: Path, *, file_format: str | None = None, prefix: str = "") -> list[Sink]:
+def _file_sinks(settings: PredictSettings, folder: Path, *, file_format: str | None = None, prefix: str = "") -> list:
     # A submission may have thousands of pairs, which nobody looks at one by one.
-    pictures = not config.submission if config.pictures == "auto" else config.pictures
-    return file_sinks(folder, file_format or config.format, pictures, config.max_flow, prefix)
+    pictures = not settings.submission if settings.pictures == "auto" else settings.pictures
+    return file_sinks(folder, file_format or settings.format, pictures, settings.max_flow, prefix)
 
 
 def _stream(data_sets: Mapping[str, FlowDataset], limit: int | None) -> PairStream:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from flowbench.engine.effort import ColdComparison, warm_start_summary
 from flowbench.engine.pairs import PairPredictor
+from flowbench.engine.predict_settings import PredictSettings
 from flowbench.engine.predictions import Sink
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
@@ -88,16 +88,16 @@ class Totals:
 
 
 def predict_pairs(
-    config: DictConfig, model: FlowModel, stream: PairStream, forward: Sequence[Sink], backward: Sequence[Sink]
+    settings: PredictSettings, model: FlowModel, stream: PairStream, forward: Sequence[Sink], backward: Sequence[Sink]
 ) -> Totals:
     """Gives the flow of each pair to the sinks; holds one run of frames at a time.
 
-    config: precision, warm_start and compare_cold. Raises FlowBenchError, which names the pair, where the model does.
+    Raises FlowBenchError, which names the pair, where the model does.
     """
-    predict_forward = PairPredictor(model, precision=config.precision, warm_start=config.warm_start)
+    predict_forward = PairPredictor(model, precision=settings.precision, warm_start=settings.warm_start)
     # The flow from second to first image cannot be carried on to the next pair: it starts afresh in each.
-    predict_backward = PairPredictor(model, precision=config.precision)
-    compare = _comparison(config, model)
+    predict_backward = PairPredictor(model, precision=settings.precision)
+    compare = _comparison(settings, model)
     totals = Totals()
     with _progress(stream.pairs) as advance:
         for run in stream.runs:
@@ -111,15 +111,15 @@ def predict_pairs(
             _give(backward, run[1:], backward_flow)
             totals.add(flow)
             advance(len(flow))
-    if config.warm_start:
+    if settings.warm_start:
         totals.warm_start = warm_start_summary(predict_forward.efforts, compare)
     return totals
 
 
-def _comparison(config: DictConfig, model: FlowModel) -> ColdComparison | None:
-    if not config.compare_cold:
+def _comparison(settings: PredictSettings, model: FlowModel) -> ColdComparison | None:
+    if not settings.compare_cold:
         return None
-    predict_cold = PairPredictor(model, precision=config.precision)
+    predict_cold = PairPredictor(model, precision=settings.precision)
     return ColdComparison(predict_cold, predict_cold.efforts)
 
 

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flowbench.engine.arguments import job_overrides, setting
+from flowbench.engine.arguments import setting
 from flowbench.engine.faults import killed
 from flowbench.engine.interruption import SIGNALS, Interrupted
+from flowbench.engine.run import Run
 from flowbench.errors import FlowBenchError
 
 _RENDEZVOUS = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -36,17 +36,18 @@ _SECONDS_TO_NOTICE = 30.0
 
 
 @contextmanager
-def processes(trainer: DictConfig, *, report: Callable[[str], None] | None = None) -> Iterator[None]:
+def processes(trainer: DictConfig, run: Run, *, report: Callable[[str], None] | None = None) -> Iterator[None]:
     """Starts the run's other processes, and leaves the environment clean for the next job of a sweep.
 
     Behind it, no process belongs to a group any more: what is computed there is computed alone.
 
     Args:
         trainer: its devices say how many processes are needed.
+        run: what the others are to do, too.
         report: called with the reason where this process must end at once, for it waits for one that is gone.
     """
     wanted = _wanted(trainer)
-    others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted)
+    others = [] if any(name in os.environ for name in _STARTED_OUTSIDE) else _start_others(wanted, run)
     over = threading.Event()
     threading.Thread(target=_end_if_one_fails, args=(others, over, report), daemon=True).start()
     if _STARTED_BY in os.environ:
@@ -97,9 +98,14 @@ def _devices(devices: Any, *, on_cpu: bool) -> int:
     return devices if isinstance(devices, int) else len(devices)
 
 
-def _start_others(wanted: int) -> list[subprocess.Popen[bytes]]:
+def _start_others(wanted: int, run: Run) -> list[subprocess.Popen]:
     if wanted < 2:
         return []
+    if not run.command:
+        raise FlowBenchError(
+            f"trainer.devices asks for {wanted} processes, which only a command line can start: run train.py or evaluate.py, "
+            "or set devices=1."
+        )
     os.environ |= {
         "RANK": "0",
         "LOCAL_RANK": "0",
@@ -110,17 +116,15 @@ def _start_others(wanted: int) -> list[subprocess.Popen[bytes]]:
     }
     shared = os.environ | {_STARTED_BY: str(os.getpid())}
     return [
-        subprocess.Popen(_command(), env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        subprocess.Popen(_command(run), env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(1, wanted)
     ]
 
 
-def _command() -> list[str]:
-    hydra = HydraConfig.get()
-    own = [setting("hydra.run.dir", hydra.runtime.output_dir), "hydra.mode=RUN", "hydra.output_subdir=null"]
+def _command(run: Run) -> list[str]:
+    own = [setting("hydra.run.dir", run.folder), "hydra.mode=RUN", "hydra.output_subdir=null"]
     own.append("hydra.hydra_logging.root.level=WARNING")
-    overrides = [word for word in job_overrides() if not word.startswith("hydra.")]
-    return [sys.executable, sys.argv[0], *overrides, *own]
+    return [sys.executable, run.command[0], *(word for word in run.overrides if not word.startswith("hydra.")), *own]
 
 
 def _leave_group() -> None:

@@ -1,27 +1,23 @@
-"""How a data set's protocol and the command line get along."""
+"""A data set's protocol, and what it changes of a model."""
 
 from __future__ import annotations
 
-from flowbench.engine.arguments import job_overrides
-from flowbench.errors import FlowBenchError
+import logging
+
 from flowbench.models.base import FlowModel
 from flowbench.structures import Protocol
 
-# What a protocol sets, where the command line may have set it, and how to do so in spite of the protocol.
-_OVERRULED = {
-    "padding": ("model.fitting.mode", "data.protocol.padding"),
-    "updates": ("model.network.eval_iterations", "data.protocol.updates"),
-}
+log = logging.getLogger(__name__)
 
 
 def follow_protocol(model: FlowModel, protocol: Protocol) -> None:
-    """Has the model estimate by the protocol. Raises FlowBenchError where the command line asks for something else."""
-    given = {word.lstrip("+").partition("=")[0] for word in job_overrides()}
-    for name, (key, instead) in _OVERRULED.items():
-        concerns = name == "padding" or model.updates_are_fixed
-        if key in given and concerns and getattr(protocol, name) is not None:
-            raise FlowBenchError(
-                f"{key} was given, but the data's protocol says {name}={getattr(protocol, name)}: give {instead} instead"
-                f"{' (++ where data is not named)' if 'data' not in given else ''}."
-            )
+    """Has the model estimate as the data's protocol says, and tells what of the model's own settings that changes.
+
+    A protocol is the default of a program's `iterations`; it comes before the model's own eval_iterations and padding.
+    """
+    own = model.iterations, str(model.fitting)
     model.follow(protocol)
+    if model.iterations != own[0]:
+        log.info("iterations: %s, as the data's protocol says; the model's own are %s", model.iterations, own[0])
+    if str(model.fitting) != own[1]:
+        log.info("fitting: %s, as the data's protocol says; the model's own is %s", model.fitting, own[1])

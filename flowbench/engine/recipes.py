@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from collections.abc import Mapping
 
-from flowbench.configs import config_folder, file_settings
-from flowbench.engine.arguments import job_overrides
+from omegaconf import OmegaConf
+
+from flowbench.configs import config_folder, schedule_of
+from flowbench.engine.train_settings import TrainSettings
 from flowbench.errors import FlowBenchError
 
 
-def recipe_line(config: DictConfig) -> str:
-    """Whose settings the run trains with, in one line."""
-    chosen = HydraConfig.get().runtime.choices
-    names = [f"{group} {chosen[group]}" for group in ("schedule", "experiment") if chosen.get(group)]
-    if config.source:
-        names.insert(0, f"recipe {chosen['recipe']}: {config.source}")
+def recipe_line(settings: TrainSettings, choices: Mapping[str, str | None]) -> str:
+    """Whose settings the run trains with, in one line. choices: the chosen options, by group."""
+    names = [f"{group} {choices[group]}" for group in ("schedule", "experiment") if choices.get(group)]
+    if settings.source:
+        names.insert(0, f"recipe {choices['recipe']}: {settings.source}" if "recipe" in choices else settings.source)
     else:
-        names.insert(0, f"no paper gives a recipe for {config.model.name} on {config.data.name}")
+        names.insert(0, f"no paper gives a recipe for {settings.model.name} on {settings.data.name}")
     return "; ".join(names)
 
 
-def refuse_overruled_schedule() -> None:
-    """Raises FlowBenchError where the command line chose a schedule, and a recipe that it did not choose sets another."""
-    typed = [word for word in job_overrides() if word.startswith(("schedule=", "recipe="))]
-    recipe = HydraConfig.get().runtime.choices.get("recipe")
-    if len(typed) == 1 and typed[0].startswith("schedule=") and recipe and _sets_schedule(recipe):
+def refuse_overruled_schedule(choices: Mapping[str, str | None]) -> None:
+    """Raises FlowBenchError for another schedule than that of the model and the data, whose recipe sets a schedule's values.
+
+    A recipe that is not theirs was chosen to be combined. choices: the chosen options, by group.
+    """
+    model, data, schedule, recipe = (choices.get(group) for group in ("model", "data", "schedule", "recipe"))
+    theirs = recipe is not None and recipe == f"{model}_{data}" and _sets_schedule(recipe)
+    if theirs and schedule != schedule_of(str(model), str(data)):
         raise FlowBenchError(
-            f"{typed[0]} was given, but the recipe of this model and data, {recipe}, sets the schedule's values itself: add "
-            f"~recipe to train without it, or leave schedule out and change single values, such as schedule.lr=1e-4."
+            f"schedule={schedule} was given, but the recipe of this model and data, {recipe}, sets the schedule's values "
+            "itself: add ~recipe to train without it, or leave schedule out and change single values, such as "
+            "schedule.lr=1e-4."
         )
 
 

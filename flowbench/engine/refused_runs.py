@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
-from omegaconf import DictConfig
 
 from flowbench.engine.rank import is_first_process
 from flowbench.errors import FlowBenchError
@@ -19,24 +15,18 @@ _HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")
 _HYDRAS_FOLDER = ".hydra"
 
 
-def without_empty_folder(task: Callable[[DictConfig], Any], words: Sequence[str]) -> Callable[[DictConfig], Any]:
-    """The task, behind which the run's folder is gone where the task failed before it wrote anything there.
+@contextmanager
+def without_empty_folder(folder: Path, *, kept: bool) -> Iterator[None]:
+    """Behind the block, the run's folder is gone where the block failed before anything was written there.
 
-    Only a folder that Hydra has just made for this run is removed. words: the command line, which may name another.
+    kept: whether it stays in any case, for it was there before the run, or may have been.
     """
-    may_be_there = _given_folder_exists(words)
-
-    @functools.wraps(task)
-    def run(config: DictConfig) -> Any:
-        try:
-            return task(config)
-        except (Exception, SystemExit):
-            hydra = HydraConfig.get()
-            if hydra.mode == RunMode.RUN and not may_be_there and is_first_process():
-                _remove_untouched(Path(hydra.runtime.output_dir))
-            raise
-
-    return run
+    try:
+        yield
+    except (Exception, SystemExit):
+        if not kept and is_first_process():
+            _remove_untouched(folder)
+        raise
 
 
 def refuse_links(words: Sequence[str]) -> None:
@@ -58,7 +48,7 @@ def refuse_links(words: Sequence[str]) -> None:
             )
 
 
-def _given_folder_exists(words: Sequence[str]) -> bool:
+def given_folder_exists(words: Sequence[str]) -> bool:
     """Whether the words name a run folder that is there already, or may be: its name may hold references.
 
     The folder that conf/ names is new for every run.

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from flowbench.checkpoints.read import read_checkpoint
 from flowbench.configs import resolved
 from flowbench.engine.cpu_memory import can_keep_freed_memory
 from flowbench.engine.resumed_settings import read_settings, words_of_run
+from flowbench.engine.run import Run
 from flowbench.engine.run_status import STATUS, read_status
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import remove_leftovers, written_aside
@@ -36,15 +37,14 @@ BEST = Path("checkpoints") / "best.ckpt"
 _OF_A_START = (CONFIG, "provenance.json", STATUS, "metrics.csv", "tensorboard")
 
 
-def record(
-    folder: Path, config: DictConfig, counts: dict[str, int], trees: dict[str, str], *, processes: int = 1
-) -> None:
+def record(run: Run, config: DictConfig, counts: dict[str, int], trees: dict[str, str], *, processes: int = 1) -> None:
     """Writes config.yaml (no secrets) and provenance.json: versions, git state, command line, processes, pairs, trees of
     data sets."""
+    folder = run.folder
     with written_aside(folder / CONFIG) as aside:
         aside.write_text(OmegaConf.to_yaml(OmegaConf.create(resolved(config))))
     provenance = {
-        "command": sys.argv,
+        "command": list(run.command),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -100,10 +100,15 @@ def tidy(folder: Path) -> None:
         remove_leftovers(each)
 
 
-def resumed_config(folder: str | Path, overrides: list[str], own: DictConfig) -> DictConfig:
+def resumed_config(folder: str | Path, overrides: Sequence[str], own: DictConfig) -> DictConfig:
     """The config of an earlier run; nothing of it may change, or the run would not be the same.
 
-    overrides: the command line's words, among which the run's own may be repeated. own: what this command composed.
+    Here it matters what was typed: `own` has a value for each setting, of which nobody can say whether it was asked for.
+
+    Args:
+        folder: The run's.
+        overrides: The command line's words, among which the run's own may be repeated.
+        own: What this command composed.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file():

@@ -115,16 +115,6 @@ def _from_worker(text: str) -> str:
 
 def _unknown_key(key: str, config: str, arguments: list[str]) -> str:
     known = _keys(key, config, arguments)
-    group = key.split(".")[0]
-    if (
-        group in ("model", "data")
-        and group != key
-        and known
-        and not any(path.startswith(f"{group}.") for path in known)
-    ):
-        return (
-            f"There is no setting '{key}' where {group} is not named: +{key}=... changes what the checkpoint remembers."
-        )
     meant = meant_setting(key, known)
     hint = f"did you mean {meant}?" if meant else "--cfg job shows all settings."
     return f"There is no setting '{key}': {hint}"

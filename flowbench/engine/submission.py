@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles, PairPaths
 from flowbench.data.sets.kitti import Kitti, Kitti2012
 from flowbench.data.sets.sintel import Sintel
@@ -83,7 +84,16 @@ SERVERS: Mapping[type[PairFiles], Server] = MappingProxyType(
 )
 
 
-def server_of(name: str, data_sets: Iterable[FlowDataset]) -> Server:
+def submission_sets(data: FlowDataModule) -> tuple[Server, Mapping[str, PairFiles]]:
+    """The server that takes results on the data, and the data sets that it takes them on.
+
+    Raises FlowBenchError where there is no server, or the pictures are not there.
+    """
+    server = server_of(data.name, data.submission.values())
+    return server, data.split("submission")
+
+
+def server_of(name: str, data_sets: Iterable[Dataset]) -> Server:
     """The server that takes results on these data sets, the submission split of the data `name`.
 
     Raises FlowBenchError where there is none, or several.

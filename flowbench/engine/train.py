@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, WandbLogger
@@ -20,7 +20,6 @@ from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.checkpoints.settings import reference
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.arguments import job_overrides
 from flowbench.engine.averaging import MovingAverage
 from flowbench.engine.callbacks import StepSeed
 from flowbench.engine.csv_logger import CSVMetrics
@@ -30,12 +29,13 @@ from flowbench.engine.processes import processes
 from flowbench.engine.protocols import follow_protocol
 from flowbench.engine.rank import is_first_process
 from flowbench.engine.recipes import recipe_line, refuse_overruled_schedule
+from flowbench.engine.run import Run
 from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy, withdraw
 from flowbench.engine.run_lock import locked
 from flowbench.engine.run_status import RunStatus
 from flowbench.engine.sentences import sentence
 from flowbench.engine.time_limit import TimeLimit
-from flowbench.engine.value_checks import check_values
+from flowbench.engine.train_settings import TrainSettings
 from flowbench.engine.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
 
@@ -51,22 +51,24 @@ class TrainingResult:
     metrics: dict[str, float]
 
 
-def train(config: DictConfig) -> TrainingResult:
-    """Trains what the config says, in the run's own folder; resume=<folder> continues a run as if it had never stopped.
+def train(settings: TrainSettings, run: Run) -> TrainingResult:
+    """Trains in the run's own folder; with settings.resume, continues a run as if it had never stopped.
+
+        train(TrainSettings.composed("model=raft_small", "schedule.steps=100"), Run(Path("runs/first")))
 
     The folder's status.json says how the run stands and how it ended. Raises Interrupted where a signal ended it.
     """
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    resuming = bool(config.resume)
+    resuming = bool(settings.resume)
     if resuming:
-        config = resumed_config(config.resume, job_overrides(), config)
-        check_values(config, "train")
+        run = replace(run, folder=Path(os.path.abspath(str(settings.resume))))
+        settings = TrainSettings.of(resumed_config(run.folder, run.overrides, settings.config()))
     else:
-        refuse_overruled_schedule()
-    status = RunStatus(folder)
-    with _alone_in(folder, resuming=resuming), _told(status, folder, config):
-        with processes(config.trainer, report=status.failed):
-            result, step = _train(config, folder, status, resuming=resuming)
+        refuse_overruled_schedule(run.choices)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    status = RunStatus(run.folder)
+    with _alone_in(run.folder, resuming=resuming), _told(status, run.folder, settings):
+        with processes(settings.trainer, run, report=status.failed):
+            result, step = _train(settings, run, status, resuming=resuming)
         if is_first_process():
             status.finished(step)
         return result
@@ -87,14 +89,14 @@ def _alone_in(folder: Path, *, resuming: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _told(status: RunStatus, folder: Path, config: DictConfig) -> Iterator[None]:
+def _told(status: RunStatus, folder: Path, settings: TrainSettings) -> Iterator[None]:
     """Writes down how the run ended, where it did not end well."""
     try:
         yield
     except Interrupted as end:
         if is_first_process():
             status.interrupted(end.signal.name, end.step)
-        raise Interrupted(end.signal, _interruption(end, folder, config.schedule.steps), step=end.step) from end
+        raise Interrupted(end.signal, _interruption(end, folder, settings.schedule.steps), step=end.step) from end
     except Exception as error:
         # A full disk may be what ended the run: that error is the one to tell.
         with suppress(FlowBenchError):
@@ -110,26 +112,27 @@ def _interruption(end: Interrupted, folder: Path, steps: int) -> str:
     return f"{end.signal.name}: stopped{after} in {folder}; to go on: {command}"
 
 
-def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: bool) -> tuple[TrainingResult, int]:
+def _train(settings: TrainSettings, run: Run, status: RunStatus, *, resuming: bool) -> tuple[TrainingResult, int]:
     """What came of it, and the steps that were made."""
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    optimisation = build(config.schedule.optimisation)
-    model = build_model(config.model, optimisation=optimisation, remembered=remembered_data(config))
-    data = training_data(config)
+    folder = run.folder
+    pl.seed_everything(settings.seed, workers=True, verbose=False)
+    optimisation = build(settings.schedule.optimisation)
+    model = build_model(settings.model, optimisation=optimisation, remembered=remembered_data(settings))
+    data = training_data(settings)
     follow_protocol(model, data.protocol)
-    if not resuming and config.init:
-        start_from(model, config.init)
+    if not resuming and settings.init:
+        start_from(model, settings.init)
     metrics = CSVMetrics(folder / "metrics.csv")
-    loggers = [metrics, *_built(config.logger, save_dir=str(folder))]
-    trainer = _trainer(config, folder, loggers)
+    loggers = [metrics, *_built(settings.logger, save_dir=str(folder))]
+    trainer = _trainer(settings, folder, loggers)
     before = set(folder.iterdir())
     if is_first_process():
         if resuming:
-            metrics.resume(_steps_done(folder, config) - 1)
+            metrics.resume(_steps_done(folder, settings.schedule.steps) - 1)
         else:
-            _record(folder, config, data, trainer.world_size)
+            _record(run, settings, data, trainer.world_size)
         status.running()
-        log.info("%s", f"{folder}: {config.schedule.steps} steps of {model.name} on {data.name}")
+        log.info("%s", f"{folder}: {settings.schedule.steps} steps of {model.name} on {data.name}")
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
     except FlowBenchError:
@@ -142,53 +145,59 @@ def _train(config: DictConfig, folder: Path, status: RunStatus, *, resuming: boo
     return TrainingResult(folder, folder / BEST, figures), trainer.global_step
 
 
-def _record(folder: Path, config: DictConfig, data: FlowDataModule, processes: int) -> None:
-    record(folder, config, data.counts(), data.trees(), processes=processes)
+def _record(run: Run, settings: TrainSettings, data: FlowDataModule, processes: int) -> None:
+    record(run, settings.config(), data.counts(), data.trees(), processes=processes)
     log.info("pairs: %s", ", ".join(f"{name} {count:,}" for name, count in data.counts().items()))
     for name, tree in data.trees().items():
         log.info("%s has the %s tree", name, tree)
-    log.info("%s", recipe_line(config))
+    log.info("%s", recipe_line(settings, run.choices))
 
 
-def _steps_done(folder: Path, config: DictConfig) -> int:
+def _steps_done(folder: Path, all_steps: int) -> int:
     steps = int(newest_checkpoint(folder)["global_step"])
-    if steps >= config.schedule.steps:
+    if steps >= all_steps:
         raise FlowBenchError(
-            f"The run in '{folder}' is complete ({steps} of {config.schedule.steps} steps): to train further, start a new "
-            f"run with init={folder / LAST}."
+            f"The run in '{folder}' is complete ({steps} of {all_steps} steps): to train further, start a new run with "
+            f"init={folder / LAST}."
         )
     log.info("resumed from %s, step %s", folder / LAST, f"{steps:,}")
     return steps
 
 
-def training_data(config: DictConfig) -> FlowDataModule:
+def training_data(settings: TrainSettings) -> FlowDataModule:
     """The data of a training run, cut and counted as its schedule says."""
-    schedule = config.schedule
-    return build(
-        config.data, batch_size=schedule.batch_size, crop=schedule.crop, steps=schedule.steps, seed=config.seed
+    schedule = settings.schedule
+    data: FlowDataModule = build(
+        settings.data, batch_size=schedule.batch_size, crop=schedule.crop, steps=schedule.steps, seed=settings.seed
     )
+    return data
 
 
-def remembered_data(config: DictConfig) -> dict[str, Any]:
+def remembered_data(settings: TrainSettings) -> dict[str, Any]:
     """What a checkpoint remembers of the data: `data`, which refers to its roots, and those `roots` that the environment
     does not give."""
-    roots = resolved(config.get("roots") or OmegaConf.create())
-    referring = OmegaConf.merge(config, {"roots": {name: reference(name) for name in roots}})
+    roots = resolved(settings.roots if settings.roots is not None else OmegaConf.create())
+    referring = OmegaConf.merge(settings.config(), {"roots": {name: reference(name) for name in roots}})
     return {
         "data": resolved(referring.data),
         "roots": {name: root for name, root in roots.items() if "${" not in str(root)},
     }
 
 
-def _trainer(config: DictConfig, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    callbacks = [OwnSignals(), StepSeed(config.seed), *_of_the_schedule(config.schedule), *_callbacks(config.callbacks)]
+def _trainer(settings: TrainSettings, folder: Path, loggers: list[Logger]) -> pl.Trainer:
+    callbacks = [
+        OwnSignals(),
+        StepSeed(settings.seed),
+        *_of_the_schedule(settings.schedule),
+        *_callbacks(settings.callbacks),
+    ]
     return build(
-        config.trainer,
+        settings.trainer,
         default_root_dir=str(folder),
-        max_steps=config.schedule.steps,
+        max_steps=settings.schedule.steps,
         max_epochs=-1,
-        gradient_clip_val=config.schedule.gradient_clip,
-        val_check_interval=_batches_between_validations(config),
+        gradient_clip_val=settings.schedule.gradient_clip,
+        val_check_interval=_batches_between_validations(settings),
         check_val_every_n_epoch=None,
         callbacks=callbacks,
         logger=loggers,
@@ -203,9 +212,11 @@ def _of_the_schedule(schedule: DictConfig) -> list[Callback]:
     return [callback(schedule[name]) for name, callback in options.items() if schedule.get(name) is not None]
 
 
-def _batches_between_validations(config: DictConfig) -> int:
+def _batches_between_validations(settings: TrainSettings) -> int:
     """Short runs are validated too, at their end."""
-    return min(config.schedule.val_interval, config.schedule.steps) * config.trainer.accumulate_grad_batches
+    schedule = settings.schedule
+    batches: int = min(schedule.val_interval, schedule.steps) * settings.trainer.accumulate_grad_batches
+    return batches
 
 
 def _built(group: DictConfig | None, **more: Any) -> list[Any]:

@@ -71,7 +71,7 @@ def test_a_resumed_run_has_every_step_and_its_figures_are_numbers(trained):
 
 
 def test_its_checkpoint_is_evaluated_and_step_limits_are_timed(trained, accelerator, tmp_path):
-    words = (f"+ckpt={trained / 'checkpoints/best.ckpt'}", accelerator, "steps=[1,2]", f"hydra.run.dir={tmp_path}")
+    words = (f"+ckpt={trained / 'checkpoints/best.ckpt'}", accelerator, "iterations=[1,2]", f"hydra.run.dir={tmp_path}")
     ended = run_here(evaluate, "evaluate", *words)
     assert ended.code == 0, ended.told
     assert math.isfinite(json.loads((tmp_path / "metrics.json").read_text())["metrics"]["epe"])
@@ -97,7 +97,12 @@ def test_time_and_memory_are_measured(device, tmp_path):
     assert ended.code == 0, ended.told
     table = rows(tmp_path / "benchmark.csv")
     assert [(row["precision"], row["mode"]) for row in table] == [
-        *(("32", "forward"), ("32", "training_step"), ("bf16", "forward"), ("bf16", "training_step"))
+        *(
+            ("32-true", "forward"),
+            ("32-true", "training_step"),
+            ("bf16-mixed", "forward"),
+            ("bf16-mixed", "training_step"),
+        )
     ]
     for row in table:
         assert float(row["median (ms)"]) > 0

@@ -48,7 +48,7 @@ def analysed(tmp_path_factory, pair, checkpoint):
 
 def told(folder, checkpoint, pair, *words):
     listed = f"input=[{','.join(map(str, pair))}]"
-    common = (f"+ckpt={checkpoint}", listed, f"steps={STEPS}", "device=cpu", f"hydra.run.dir={folder}")
+    common = (f"+ckpt={checkpoint}", listed, f"iterations={STEPS}", "device=cpu", f"hydra.run.dir={folder}")
     return run_here(analyse, "analyse", *common, *words)
 
 
@@ -117,7 +117,7 @@ def test_everything_is_written_and_the_summary_adds_up(analysed):
 
 
 def test_a_threshold_that_nothing_exceeds_leaves_all_out_and_zero_next_to_nothing(tmp_path, pair, checkpoint):
-    assert told(tmp_path, checkpoint, pair, "threshold=1e6", "steps=3").code == 0
+    assert told(tmp_path, checkpoint, pair, "threshold=1e6", "iterations=3").code == 0
     for row in rows(tmp_path / "sparsity.csv"):
         assert float(row["left out"]) == (0 if row["step"] == "1" else 1)
 
@@ -131,7 +131,7 @@ def test_a_checkpoint_analysed_as_the_delta_network_gives_the_same_figures(tmp_p
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("tolerance=[0.1,0]",), "tolerance=[0.1, 0]: give a number above 0"),
+        (("tolerance=[0.1,0]",), "tolerance=[0.1,0]: a number above zero, or a list of them, is needed"),
         (("damping=2",), "give a share above 0 and at most 1"),
         (("input=nowhere",), "nowhere"),
     ],

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flowbench.configs import config_folder
-from flowbench.engine.arguments import FLAGS, WITH_VALUE, hydra_words, job_overrides
+from flowbench.engine.arguments import FLAGS, WITH_VALUE, hydra_words
+from flowbench.engine.cli import job_overrides
 from flowbench.errors import FlowBenchError
 
 # All that a file's name may hold; a slash makes folders of it.
@@ -230,5 +231,5 @@ def hydra_config():
 def test_other_processes_are_given_the_same_words(hydra_config, name):
     words = hydra_words([f"ckpt={name}"], config="evaluate")
     hydra_config.set_config(composed(words, "evaluate"))
-    assert job_overrides() == words
+    assert list(job_overrides()) == words
     assert composed(job_overrides(), "evaluate").ckpt == name

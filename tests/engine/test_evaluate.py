@@ -82,11 +82,11 @@ def test_an_unequal_last_batch_changes_nothing(folder, found, checkpoint, tmp_pa
 
 
 def test_steps_and_split_are_those_that_were_asked_for(found, checkpoint, tmp_path):
-    other = evaluated(tmp_path, f"+ckpt={checkpoint}", "pictures=0", "steps=3", "split=val")
+    other = evaluated(tmp_path, f"+ckpt={checkpoint}", "pictures=0", "iterations=3", "split=val")
     assert (other["settings"]["steps"], other["settings"]["split"], other["settings"]["pairs"]) == (3, "val", 4)
     keys = [row["key"] for row in rows(tmp_path / "per_sample.csv")]
     assert all(key.startswith("synthetic/val/") for key in keys)
-    same = evaluated(tmp_path / "same", f"+ckpt={checkpoint}", "pictures=0", "steps=3")
+    same = evaluated(tmp_path / "same", f"+ckpt={checkpoint}", "pictures=0", "iterations=3")
     assert same["metrics"]["zero_epe"] == found["metrics"]["zero_epe"]
     assert same["metrics"]["epe"] != found["metrics"]["epe"]
 

@@ -1,6 +1,7 @@
 """Several data sets in one evaluation, each by its own protocol, from trees in their formats."""
 
 import json
+import logging
 
 import pytest
 import torch
@@ -100,22 +101,26 @@ def test_a_change_that_does_not_fit_one_of_the_list_names_it(checkpoint, data, t
     assert "data.test.clean of 'kitti' is {'at_most': 1}, without the _target_ of a FlowDataset" in ended.told
 
 
-def test_a_setting_that_the_protocol_overrules_is_refused(checkpoint, data, tmp_path):
-    words = (f"+ckpt={checkpoint}", "data=kitti", "+model.network.eval_iterations=3", f"roots.kitti={data / 'KITTI'}")
-    ended = run_here(evaluate, "evaluate", *words, "data.workers=0", f"hydra.run.dir={tmp_path}")
-    assert ended.code == 1
-    assert "model.network.eval_iterations was given, but the data's protocol says updates=24" in ended.told
+def test_what_the_protocol_changes_of_the_models_own_settings_is_told(checkpoint, data, tmp_path, caplog):
+    words = ("data=kitti", "+model.network.eval_iterations=3")
+    with caplog.at_level(logging.INFO, logger="flowbench.engine.protocols"):
+        settings = found(evaluated(checkpoint, data, tmp_path, *words))["settings"]
+    assert settings["steps"] == 24
+    assert "iterations: 24, as the data's protocol says; the model's own are 3" in caplog.messages
+    assert any(line.startswith("fitting: ") and "'kitti'" in line for line in caplog.messages)
 
 
 def test_the_truth_of_a_submission_is_not_there_to_evaluate_on(checkpoint, data, tmp_path):
     words = (f"+ckpt={checkpoint}", "data=kitti", "split=submission", f"roots.kitti={data / 'KITTI'}")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
-    assert "split=submission: choose train, val or test" in ended.told
+    assert "split=submission: one of train, val, test is needed" in ended.told
 
 
 def test_the_command_line_wins_over_the_protocol(checkpoint, data, tmp_path):
-    settings = found(evaluated(checkpoint, data, tmp_path, "data=kitti", "steps=1", "data.protocol.padding=sintel"))
+    settings = found(
+        evaluated(checkpoint, data, tmp_path, "data=kitti", "iterations=1", "data.protocol.padding=sintel")
+    )
     assert settings["settings"]["steps"] == 1
     assert "'sintel'" in settings["settings"]["fitting"]
 

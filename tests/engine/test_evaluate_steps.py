@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from support.runs import rows, run_here
 
 from flowbench.configs import resolved
 from flowbench.engine.evaluate import evaluate
+from flowbench.engine.evaluate_settings import EvaluateSettings
 from flowbench.engine.models import build_model, load_model
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
-from flowbench.engine.variants import chosen_limits
+from flowbench.engine.variants import chosen_variants
 from flowbench.errors import FlowBenchError
 from flowbench.networks.lightflow import LightFlow
 from flowbench.structures import FlowBatch
@@ -54,7 +56,7 @@ def figures(folder):
 @pytest.fixture(scope="module")
 def compared(deqflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
-    return evaluated(deqflow, folder, "steps=[2,4]", "pictures=1"), folder
+    return evaluated(deqflow, folder, "iterations=[2,4]", "pictures=1"), folder
 
 
 def test_each_limit_has_the_figures_of_its_own_evaluation(compared, deqflow, tmp_path):
@@ -63,7 +65,7 @@ def test_each_limit_has_the_figures_of_its_own_evaluation(compared, deqflow, tmp
     assert [row["limit"] for row in table] == ["2", "4"]
     for row in table:
         alone = tmp_path / row["limit"]
-        evaluated(deqflow, alone, f"steps={row['limit']}", "pictures=0")
+        evaluated(deqflow, alone, f"iterations={row['limit']}", "pictures=0")
         found = figures(alone)
         for name in ("epe", "1px", "fl_all"):
             assert float(row[name]) == found["metrics"][name]
@@ -119,10 +121,10 @@ def test_flows_after_steps_are_those_of_a_solver_that_ends_there(deqflow):
 
 
 def test_updates_of_raft_are_compared_in_ascending_order(raft, tmp_path):
-    ended = evaluated(raft, tmp_path / "both", "steps=[3,1,3]", "pictures=0")
+    ended = evaluated(raft, tmp_path / "both", "iterations=[3,1,3]", "pictures=0")
     table = rows(tmp_path / "both/steps.csv")
     assert [(row["limit"], float(row["steps"])) for row in table] == [("1", 1), ("3", 3)]
-    evaluated(raft, tmp_path / "one", "steps=1", "pictures=0")
+    evaluated(raft, tmp_path / "one", "iterations=1", "pictures=0")
     assert float(table[0]["epe"]) == figures(tmp_path / "one")["metrics"]["epe"]
     assert float(table[1]["epe"]) == figures(tmp_path / "both")["metrics"]["epe"]
     assert figures(tmp_path / "both")["settings"]["steps"] == 3
@@ -185,9 +187,9 @@ def test_time_is_the_median_after_the_first_batch(monkeypatch, raft):
     assert timer.seconds_per_pair() == 1.0
 
 
-def test_steps_are_refused_where_a_network_takes_none(raft):
-    model = load_model(raft)[0]
-    model.network = LightFlow(width=0.5)
-    assert chosen_limits(None, model) == [None]
-    with pytest.raises(FlowBenchError, match="raft_small takes no steps: leave steps out"):
-        chosen_limits(3, model)
+def test_iterations_are_refused_where_a_network_does_not_iterate():
+    model = SimpleNamespace(name="fastflownet", iterations=None)
+    (variant,) = chosen_variants(EvaluateSettings(ckpt="x"), model)
+    assert variant.value is None
+    with pytest.raises(FlowBenchError, match="fastflownet does not iterate: leave iterations out"):
+        chosen_variants(EvaluateSettings(ckpt="x", iterations=3), model)

@@ -2,15 +2,14 @@
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from support.checkpoints import save_ours
 from support.hydra import composed
 from support.runs import rows, run_here
 
 from flowbench.configs import resolved
 from flowbench.engine.evaluate import evaluate
+from flowbench.engine.evaluate_settings import EvaluateSettings
 from flowbench.engine.models import build_model
-from flowbench.engine.variants import chosen_thresholds
 from flowbench.errors import FlowBenchError
 
 SCENES = ("data.scenes.size=[64,64]", "data.counts.test=3", "data.workers=0")
@@ -35,7 +34,7 @@ def evaluated(checkpoint, folder, *words):
 @pytest.fixture(scope="module")
 def compared(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
-    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "steps=6", "figures=pdf")
+    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "iterations=6")
     assert ended.code == 0, ended.told
     return ended, folder
 
@@ -64,7 +63,7 @@ def test_terminal_and_report_have_the_trade_off(compared):
 
 
 def test_a_single_threshold_is_set_and_not_compared(checkpoint, compared, tmp_path):
-    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", "threshold=0.3", "steps=6")
+    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", "threshold=0.3", "iterations=6")
     assert ended.code == 0, ended.told
     assert not (tmp_path / "thresholds.csv").exists()
     rough = rows(compared[1] / "thresholds.csv")[-1]
@@ -80,9 +79,9 @@ def test_what_has_no_delta_rule_says_so(checkpoint, tmp_path):
 
 @pytest.mark.parametrize("thresholds", ["[0,0.1]", "[0.1]", "[0.1,0.1]"])
 def test_one_list_at_a_time(thresholds, checkpoint, tmp_path):
-    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", f"threshold={thresholds}", "steps=[2,4]")
+    ended = evaluated(checkpoint, tmp_path, "model=deltadeq_tiny", f"threshold={thresholds}", "iterations=[2,4]")
     assert ended.code == 1
-    assert "steps and threshold are both lists" in ended.told
+    assert "iterations and threshold are both lists" in ended.told
 
 
 def test_a_rule_that_is_switched_off_has_no_threshold(checkpoint, tmp_path):
@@ -93,12 +92,7 @@ def test_a_rule_that_is_switched_off_has_no_threshold(checkpoint, tmp_path):
 
 @pytest.mark.parametrize("given", [-1, "small", True, [], [0.1, float("inf")]])
 def test_thresholds_that_make_no_sense_are_refused(given):
-    with pytest.raises(FlowBenchError, match=r"threshold=.*: one number from 0 up, or a list of them"):
-        chosen_thresholds(OmegaConf.create(given) if isinstance(given, list) else given)
-
-
-def test_figures_are_written_for_a_paper_where_that_is_asked_for(compared, checkpoint, tmp_path):
-    names = {path.name for path in (compared[1] / "figures").iterdir()}
-    assert {"thresholds_1.pdf", "error_of_the_samples.pdf", "convergence_1.pdf"} <= names
-    ended = evaluated(checkpoint, tmp_path, "figures=png")
-    assert (ended.code, "figures=png: choose pdf or null." in ended.told) == (1, True)
+    with pytest.raises(
+        FlowBenchError, match=r"threshold=.*: a number from 0 up, or a list of them, or null, is needed"
+    ):
+        EvaluateSettings(ckpt="x", threshold=given)

@@ -91,7 +91,7 @@ def test_it_goes_on_within_a_sequence_and_ends_with_it(sequences, passed, checkp
 
 
 def test_each_of_several_step_limits_starts_anew(sequences, passed, checkpoint, tmp_path):
-    ended = evaluated(checkpoint, tmp_path, "warm_start=true", "steps=[1,2]")
+    ended = evaluated(checkpoint, tmp_path, "warm_start=true", "iterations=[1,2]")
     assert ended.code == 0, ended.told
     assert [start is None for start, _ in passed] == COLD * 2
 

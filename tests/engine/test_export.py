@@ -149,10 +149,10 @@ def test_help_is_readable():
     ("words", "message"),
     [
         ([], "No checkpoint was given"),
-        (["format=tflite"], "Unknown format 'tflite': choose one of onnx, torch_export."),
+        (["format=tflite"], "format=tflite: one of onnx, torch_export is needed."),
         (["size=[100,128]"], "size=[100, 128]: give height and width as multiples of 64, at least 128 each."),
         (["size=512"], "size=512: give height and width"),
-        (["dynamic=maybe"], "dynamic=maybe: choose true or false."),
+        (["dynamic=maybe"], "dynamic=maybe: true or false is needed."),
         (["iterations=3"], "lightflow_05 does not iterate"),
     ],
 )

@@ -54,7 +54,7 @@ def test_training_and_evaluation_see_right_pairs_and_test_what_chose_nothing(gap
     found = {}
     for split in ("train", "val", "test"):
         folder = tmp_path / split
-        words = ("pictures=0", "steps=1", "trainer.accelerator=cpu", f"split={split}", f"hydra.run.dir={folder}")
+        words = ("pictures=0", "iterations=1", "trainer.accelerator=cpu", f"split={split}", f"hydra.run.dir={folder}")
         ended = run_here(evaluate, "evaluate", f"+ckpt={tmp_path / 'run/checkpoints/best.ckpt'}", *words)
         assert ended.code == 0, ended.told
         found |= {row["key"]: (split, float(row["zero_epe"])) for row in rows(folder / "per_sample.csv")}

@@ -40,7 +40,7 @@ def test_a_sweep_of_several_processes_has_one_folder_with_a_job_each(sweep):
 def test_each_pair_counts_once_however_many_processes_share_them(sweep, tmp_path):
     _, folder = sweep
     best = folder / "0" / "checkpoints/best.ckpt"
-    words = (f"+ckpt={best}", "split=val", "steps=[1,2]", "pictures=0")
+    words = (f"+ckpt={best}", "split=val", "iterations=[1,2]", "pictures=0")
     assert run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'one'}").code == 0
     ended = run("evaluate.py", *words, *TWO_PROCESSES, f"hydra.run.dir={tmp_path / 'two'}")
     assert ended.code == 0, ended.stderr

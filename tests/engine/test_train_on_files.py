@@ -106,7 +106,7 @@ def test_a_validation_pair_that_becomes_unreadable_does_not_end_the_run(tmp_path
 def test_a_checkpoint_finds_its_data_where_the_command_line_says(roots, tmp_path):
     assert trained(tmp_path / "run", "data=chairs", *roots).code == 0
     (tmp_path / "chairs").rename(tmp_path / "moved")
-    words = (f"+ckpt={tmp_path / 'run/checkpoints/last.ckpt'}", "pictures=0", "steps=1", "trainer.accelerator=cpu")
+    words = (f"+ckpt={tmp_path / 'run/checkpoints/last.ckpt'}", "pictures=0", "iterations=1", "trainer.accelerator=cpu")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'nowhere'}")
     assert ended.code == 1
     assert "Set roots.chairs=<folder>" in ended.told

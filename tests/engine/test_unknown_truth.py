@@ -46,7 +46,7 @@ def test_training_ends_at_such_a_pair_or_passes_over_it(words, tmp_path):
     assert "folder/video_2/1 is known at no pixel" in (folder / "skipped.txt").read_text()
     words = (
         "pictures=0",
-        "steps=1",
+        "iterations=1",
         "split=train",
         "trainer.accelerator=cpu",
         f"hydra.run.dir={tmp_path / 'evaluated'}",

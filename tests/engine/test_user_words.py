@@ -256,9 +256,16 @@ def test_hints_know_what_other_programs_call_a_setting(tmp_path, task, config, k
     assert f"There is no setting '{key.lstrip('~')}': did you mean {meant}?" in refused(ended)
 
 
-def test_what_a_checkpoint_remembers_is_added(tmp_path):
-    told = refused(run_here(evaluate, "evaluate", "ckpt=x", "data.counts.test=3", f"hydra.run.dir={tmp_path / 'run'}"))
-    assert "There is no setting 'data.counts.test' where data is not named: +data.counts.test=... changes what" in told
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_what_a_checkpoint_remembers_is_changed_with_any_sign(tmp_path, sign):
+    words = ("ckpt=gone.ckpt", f"{sign}data.counts.test=3", f"{sign}model.network.iterations=1")
+    told = refused(run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'run'}"))
+    assert "There is no checkpoint file 'gone.ckpt'" in told
+
+
+def test_a_typing_error_in_a_group_that_was_chosen_is_found(tmp_path):
+    words = ("ckpt=x", "data=synthetic", "data.conts.test=3", f"hydra.run.dir={tmp_path / 'run'}")
+    assert "There is no setting 'data.conts.test'" in refused(run_here(evaluate, "evaluate", *words))
 
 
 def test_a_refused_run_leaves_no_folder_that_it_made(tmp_path, monkeypatch):

@@ -96,8 +96,8 @@ def run_here(task, config, *words):
     results = []
 
     @wraps(task)
-    def kept(settings):
-        results.append(task(settings))
+    def kept(settings, run):
+        results.append(task(settings, run))
 
     stdout, stderr, code = io.StringIO(), io.StringIO(), 0
     with _globals_of_a_process(f"{config}.py", *words, "hydra/job_logging=none", "hydra/hydra_logging=none"):
