@@ -89,10 +89,13 @@ class AnalyseSettings(Settings):
     """Of the delta rules."""
     device: str = "auto"
     """auto (cuda where there is one, else cpu), cpu, cuda, cuda:1, ..."""
+    figures: Literal["pdf"] | None = None
+    """pdf: the charts as files for a paper, too."""
 
     def check(self) -> None:
         if not self.ckpt:
             raise FlowBenchError("No checkpoint was given, and fresh weights tell nothing: add ckpt=<file>.")
+        check_figures(self.figures)
 
 
 @torch.inference_mode()
@@ -193,7 +196,7 @@ def _write(
         summary=result.summary,
         left_out=result.left_out,
     )
-    write_convergence_page(result.page, page)
+    write_convergence_page(result.page, page, settings.figures)
     about = {
         "model": model.name,
         "checkpoint": str(settings.ckpt),

@@ -17,7 +17,6 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 
 from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
@@ -137,7 +136,7 @@ def _own_settings(config: str) -> dict[str, Any]:
 
 def _left_to_the_checkpoint(config: str) -> set[str]:
     """The groups that a program needs no choice of: their settings may be changes of what a checkpoint remembers."""
-    defaults = OmegaConf.to_container(OmegaConf.load(config_folder() / f"{config}.yaml"))["defaults"]
+    defaults = file_settings(config_folder() / f"{config}.yaml")["defaults"]
     groups = [next(iter(entry.items())) for entry in defaults if isinstance(entry, dict)]
     return {name.split()[-1] for name, option in groups if name.startswith("optional ") and option is None}
 

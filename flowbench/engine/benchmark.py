@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,6 +67,7 @@ def model_rows(settings: BenchmarkSettings) -> list[Row]:
     model = build_model(settings.model)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)
+    if settings.iterations is not None and isinstance(model.network, IterativeNetwork):
         model.network.iterations = settings.iterations
     device = chosen_device(settings.device)
     model.to(device)
@@ -94,9 +96,7 @@ def train_rows(settings: BenchmarkSettings) -> list[Row]:
     return rows
 
 
-def _model_row(
-    settings: BenchmarkSettings, model: FlowModel, device: torch.device, precision: str, mode: Callable
-) -> Row:
+def _model_row(settings: BenchmarkSettings, model: FlowModel, device: torch.device, precision: str, mode: _Mode) -> Row:
     height, width = settings.size
     batch = _random_batch(settings.batch_size, height, width, device)
     call = mode(model, batch, device, precision)
@@ -174,9 +174,7 @@ def lookup_rows(settings: BenchmarkSettings) -> list[Row]:
     reference = lookups["grid_sample"](coords)
     rows = []
     for name, lookup in lookups.items():
-        times = time_calls(
-            lambda lookup=lookup: lookup(coords), device, warm_up=settings.warm_up, repeats=settings.repeats
-        )
+        times = time_calls(partial(lookup, coords), device, warm_up=settings.warm_up, repeats=settings.repeats)
         difference = (lookup(coords) - reference).abs().max() / reference.abs().max()
         rows.append(
             {

@@ -59,17 +59,17 @@ def delta_rows(settings: BenchmarkSettings) -> list[dict[str, Any]]:
     model.to(chosen_device(settings.device))
     rows = []
     for precision in several(settings.precision):
-        rows += _rows(settings, model, precision)
+        rows += _rows(settings, model, model.network.delta, precision)
     return rows
 
 
-def _rows(settings: BenchmarkSettings, model: DeltaDEQModel, precision: str) -> list[dict[str, Any]]:
+def _rows(settings: BenchmarkSettings, model: DeltaDEQModel, delta: Delta, precision: str) -> list[dict[str, Any]]:
     pictures = [read_image(path) for path in settings.pair]
     thresholds = sorted(float(value) for value in several(settings.thresholds))
     ways = [_Way("dense", None)]
     for rule in settings.rules:
-        ways += [_Way(rule, replace(model.network.delta, rule=rule, threshold=value)) for value in thresholds]
-    rule, model.network.delta = model.network.delta, None
+        ways += [_Way(rule, replace(delta, rule=rule, threshold=value)) for value in thresholds]
+    model.network.delta = None
     network = count_macs(lambda: model.estimate(*pictures)) / 1e9
     for _ in range(settings.repeats + 1):
         for way in ways:

@@ -26,7 +26,7 @@ from flowbench.engine.interruption import Interrupted, refuse_to_start, signals_
 from flowbench.engine.kinds import read
 from flowbench.engine.quiet import quieten_lightning
 from flowbench.engine.rank import is_first_process
-from flowbench.engine.refused_runs import given_folder_exists, refuse_linked_files, without_empty_folder
+from flowbench.engine.refused_runs import given_folder_exists, refuse_links, without_empty_folder
 from flowbench.engine.run import Run
 from flowbench.engine.sentences import is_explained, sentence
 from flowbench.engine.settings import settings_class, settings_of
@@ -89,6 +89,8 @@ def _job(task: Task, failures: Failures, *, may_be_there: bool) -> Callable[[Dic
             failures.begin(run.overrides)
             try:
                 read("debug", config.debug, bool)
+                if read("keep_freed_memory", config.keep_freed_memory, bool):
+                    keep_freed_memory()
                 task(settings_of(settings_class(task), config, run.overrides), run)
             except Interrupted as end:
                 if is_first_process():

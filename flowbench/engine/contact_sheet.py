@@ -38,7 +38,9 @@ class ContactSheetSettings(Settings):
 
 def contact_sheet(settings: ContactSheetSettings, run: Run) -> Path:
     """Writes one picture of `count` samples: first and second picture, flow in colours, occluded points in red."""
-    samples = ConcatDataset(list(data_modules(settings.data)[0].split(settings.split).values()))
+    samples: ConcatDataset[FlowSample] = ConcatDataset(
+        list(data_modules(settings.data)[0].split(settings.split).values())
+    )
     chosen = range(settings.first, min(settings.first + settings.count, len(samples)))
     cells = [cell for index in chosen for cell in _cells(samples[index], settings.width)]
     path = run.folder / "samples.png"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from omegaconf import DictConfig
@@ -48,6 +48,11 @@ class DataStatisticsSettings(Settings):
     """Pairs of each, evenly spaced."""
     size: Size | None = (384, 512)
     """Height and width to which pairs are resized, pixels; as they are if None."""
+    figures: Literal["pdf"] | None = None
+    """pdf: the charts as files for a paper, too."""
+
+    def check(self) -> None:
+        check_figures(self.figures)
 
 
 def data_statistics(settings: DataStatisticsSettings, run: Run) -> Path:
@@ -62,7 +67,7 @@ def data_statistics(settings: DataStatisticsSettings, run: Run) -> Path:
         )
     chosen = {f"{part.name} ({role})" if len(sets) > 1 else part.name: _chosen(part, settings) for role, part in sets}
     rows = [
-        {"pairs of": name, "pairs": len(pairs), **pair_statistics(pairs, settings.size)}
+        {"pairs of": name, "pairs": len(pairs), **pair_statistics(_each(pairs), settings.size)}
         for name, pairs in chosen.items()
     ]
     folder = run.folder
@@ -70,15 +75,19 @@ def data_statistics(settings: DataStatisticsSettings, run: Run) -> Path:
     sections = [section("Statistics", html_table(rows, name="statistics"), plots(_spectra(rows)))]
     for name, pairs in chosen.items():
         sections.append(section(name, picture(_sheet(pairs, settings.size), f"First images of {name}, and their flow")))
-    write_page(folder / "statistics.html", "Statistics of pairs", sections)
+    write_page(folder / "statistics.html", "Statistics of pairs", sections, settings.figures)
     print_table(columns_table(rows))
     Console(highlight=False, soft_wrap=True).print(folder / "statistics.html")
     return folder / "statistics.html"
 
 
-def _chosen(data: DictConfig, settings: DataStatisticsSettings) -> Subset:
+def _each(pairs: Subset[FlowSample]) -> Iterator[FlowSample]:
+    return (pairs[index] for index in range(len(pairs)))
+
+
+def _chosen(data: DictConfig, settings: DataStatisticsSettings) -> Subset[FlowSample]:
     """`at_most` pairs of the data, evenly spaced."""
-    samples: Dataset = ConcatDataset(list(data_modules(data)[0].split(settings.split).values()))
+    samples: ConcatDataset[FlowSample] = ConcatDataset(list(data_modules(data)[0].split(settings.split).values()))
     count = min(settings.at_most, len(samples))
     return Subset(samples, np.linspace(0, len(samples) - 1, count).round().astype(int).tolist())
 

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import RichProgressBar
 
 from flowbench.builder import TARGET, targets
-from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, with_roots
+from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, refuse_interpolations, with_roots
 from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine.composed_groups import data_modules
@@ -29,12 +29,12 @@ from flowbench.engine.rank import is_first_process
 from flowbench.engine.run import Run
 from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
+from flowbench.engine.value_checks import check_plain_group
 from flowbench.engine.variants import chosen_variants, variant_row
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
-from flowbench.report.figure_files import check_figures
 from flowbench.structures import FlowDataset
 
 
@@ -95,6 +95,8 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
     # The cache is written by training alone, in a folder of the machine that trained.
     known = {**remembered["data"], "cache": None} if "cache" in remembered["data"] else remembered["data"]
     data = with_roots(merged(known, changes), roots)
+    refuse_interpolations({"data": data})
+    check_plain_group("data", data)
     made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
     if not isinstance(made, FlowDataModule):
         raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")
@@ -139,7 +141,7 @@ def _evaluated(
         headline=test.data.protocol.headline,
     )
     if is_first_process():
-        write_result(result, model.to(trainer.strategy.root_device), test.samples, settings.pictures)
+        write_result(result, model.to(trainer.strategy.root_device), test.samples, settings.pictures, settings.figures)
         print_result(result)
     return result
 

@@ -13,6 +13,7 @@ from flowbench.engine.composed_groups import group_config
 from flowbench.engine.kinds import Amounts, Counts, FromZero, is_list
 from flowbench.engine.settings import Settings, Split
 from flowbench.errors import FlowBenchError
+from flowbench.report.figure_files import check_figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class EvaluateSettings(Settings):
     """Start from the pair before of the sequence; needs data.eval_batch_size=1 and one process."""
     pictures: FromZero = 3
     """Images that the report shows of each: worst, median, best."""
+    figures: Literal["pdf"] | None = None
+    """pdf: the report's charts as files for a paper, too."""
     trainer: DictConfig = field(default_factory=lambda: group_config("trainer", "default"))
     """Devices, precision and the like."""
     roots: DictConfig | None = None
@@ -45,6 +48,7 @@ class EvaluateSettings(Settings):
     def check(self) -> None:
         if not self.ckpt:
             raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
+        check_figures(self.figures)
         if is_list(self.iterations) and is_list(self.threshold):
             raise FlowBenchError(
                 "iterations and threshold are both lists, but one table compares one of them: give a single number for the "

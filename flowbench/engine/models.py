@@ -17,7 +17,7 @@ from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, load_weights, read_checkpoint
 from flowbench.checkpoints.settings import build_remembered, merged, plain_settings, refuse_interpolations
 from flowbench.configs import build, plain, resolved
-from flowbench.engine.value_checks import check_plain_values
+from flowbench.engine.value_checks import check_plain_group
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel, Optimisation
 from flowbench.targets import Find, find_own, find_part
@@ -92,7 +92,7 @@ def _from_ours(
     whole = merged(remembered, changes)
     also = set(targets(changes))
     refuse_interpolations({"model": whole})
-    check_plain_values({"model": whole})
+    check_plain_group("model", whole)
     _family(whole, partial(find_part, also=also))
     # Resolved without the environment, which may hold secrets.
     kept = {"model": merged(remembered, resolved(config) if config else {}), **size}

@@ -8,14 +8,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from torch.utils.data import Dataset
-
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles
 from flowbench.engine.composed_groups import data_modules
 from flowbench.engine.predict_settings import PredictSettings
 from flowbench.engine.prediction_loop import PairStream, Prediction
-from flowbench.engine.predictions import file_sinks
+from flowbench.engine.predictions import Sink, file_sinks
 from flowbench.engine.submission import FOLDER, Server, SubmissionFiles, shortfall, submission_sets
 from flowbench.io import Frame
 from flowbench.structures import FlowDataset
@@ -63,7 +61,9 @@ def _submission_notes(
     yield f"Then {server.next_step.format(folder=files.path)}."
 
 
-def _file_sinks(settings: PredictSettings, folder: Path, *, file_format: str | None = None, prefix: str = "") -> list:
+def _file_sinks(
+    settings: PredictSettings, folder: Path, *, file_format: str | None = None, prefix: str = ""
+) -> list[Sink]:
     # A submission may have thousands of pairs, which nobody looks at one by one.
     pictures = not settings.submission if settings.pictures == "auto" else settings.pictures
     return file_sinks(folder, file_format or settings.format, pictures, settings.max_flow, prefix)

@@ -98,7 +98,7 @@ def _devices(devices: Any, *, on_cpu: bool) -> int:
     return devices if isinstance(devices, int) else len(devices)
 
 
-def _start_others(wanted: int, run: Run) -> list[subprocess.Popen]:
+def _start_others(wanted: int, run: Run) -> list[subprocess.Popen[bytes]]:
     if wanted < 2:
         return []
     if not run.command:

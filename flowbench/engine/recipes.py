@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omegaconf import OmegaConf
-
-from flowbench.configs import config_folder, schedule_of
+from flowbench.configs import config_folder, file_settings, recipe_of, schedule_of
 from flowbench.engine.train_settings import TrainSettings
 from flowbench.errors import FlowBenchError
 
@@ -27,7 +25,7 @@ def refuse_overruled_schedule(choices: Mapping[str, str | None]) -> None:
     A recipe that is not theirs was chosen to be combined. choices: the chosen options, by group.
     """
     model, data, schedule, recipe = (choices.get(group) for group in ("model", "data", "schedule", "recipe"))
-    theirs = recipe is not None and recipe == f"{model}_{data}" and _sets_schedule(recipe)
+    theirs = recipe is not None and recipe == recipe_of(str(model), str(data)) and _sets_schedule(recipe)
     if theirs and schedule != schedule_of(str(model), str(data)):
         raise FlowBenchError(
             f"schedule={schedule} was given, but the recipe of this model and data, {recipe}, sets the schedule's values "

@@ -84,16 +84,18 @@ SERVERS: Mapping[type[PairFiles], Server] = MappingProxyType(
 )
 
 
-def submission_sets(data: FlowDataModule) -> tuple[Server, Mapping[str, PairFiles]]:
+def submission_sets(data: FlowDataModule) -> tuple[Server, dict[str, PairFiles]]:
     """The server that takes results on the data, and the data sets that it takes them on.
 
     Raises FlowBenchError where there is no server, or the pictures are not there.
     """
     server = server_of(data.name, data.submission.values())
-    return server, data.split("submission")
+    return server, {
+        name: samples for name, samples in data.split("submission").items() if isinstance(samples, PairFiles)
+    }
 
 
-def server_of(name: str, data_sets: Iterable[Dataset]) -> Server:
+def server_of(name: str, data_sets: Iterable[FlowDataset]) -> Server:
     """The server that takes results on these data sets, the submission split of the data `name`.
 
     Raises FlowBenchError where there is none, or several.

@@ -10,7 +10,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +19,7 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 from flowbench.configs import plain
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.scenes import SyntheticScenes
-from flowbench.engine.kinds import Amount, Count, FromZero, Positive, Size, read, shown
+from flowbench.engine.kinds import Amount, Count, FromZero, Positive, Range, Size, read, shown
 from flowbench.errors import FlowBenchError
 from flowbench.structures import Protocol
 
@@ -29,7 +29,7 @@ _HANDED_ON = {"data": FlowDataModule, "data.scenes": SyntheticScenes, "data.prot
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
-_ENTRY = Mapping | None
+_ENTRY = Mapping[str, Any] | None
 _ANY = {"*": r"[^.]+", "**": r".+"}
 # By the key, in which * is any name and ** any number of them.
 _RULES: Mapping[str, Any] = {
@@ -40,7 +40,7 @@ _RULES: Mapping[str, Any] = {
     "schedule.lr": Positive,
     "schedule.weight_decay": Amount,
     "schedule.gradient_clip": Amount | None,
-    "data.workers": FromZero,
+    "data.workers": Annotated[int, Range(0, most=1024)],
     "data.eval_batch_size": Count,
     "data.counts.*": Count,
     "data.scenes.size": Size,
@@ -67,12 +67,16 @@ def check_group(name: str, config: DictConfig) -> None:
         name: The group's, such as data.
         config: Its settings, which may refer to those of other groups.
     """
-    written = OmegaConf.to_container(config, resolve=False)
-    meant = OmegaConf.to_container(config, resolve=True)
-    for key, value, kind in _ruled(written, meant, name):
-        read(key, value, kind)
+    meant = plain(config)
+    check_plain_group(name, meant, written=OmegaConf.to_container(config, resolve=False))
     if name == "trainer" and isinstance(meant, dict):
         _check_devices(meant)
+
+
+def check_plain_group(name: str, settings: Mapping[str, Any], *, written: Any = None) -> None:
+    """The same of a plain container. written: it before references were resolved, where there were any."""
+    for key, value, kind in _ruled(written or settings, settings, name):
+        read(key, value, kind)
 
 
 def _ruled(written: Any, meant: Any, key: str) -> Iterator[tuple[str, Any, Any]]:

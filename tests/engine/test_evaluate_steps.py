@@ -18,7 +18,6 @@ from flowbench.engine.samples import SampleRecorder
 from flowbench.engine.timing import NetworkTimer
 from flowbench.engine.variants import chosen_variants
 from flowbench.errors import FlowBenchError
-from flowbench.networks.lightflow import LightFlow
 from flowbench.structures import FlowBatch
 
 PAIRS = 5

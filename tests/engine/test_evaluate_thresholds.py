@@ -34,7 +34,7 @@ def evaluated(checkpoint, folder, *words):
 @pytest.fixture(scope="module")
 def compared(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
-    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "iterations=6")
+    ended = evaluated(checkpoint, folder, "model=deltadeq_tiny", "threshold=[0.3,0]", "iterations=6", "figures=pdf")
     assert ended.code == 0, ended.told
     return ended, folder
 
@@ -96,3 +96,11 @@ def test_thresholds_that_make_no_sense_are_refused(given):
         FlowBenchError, match=r"threshold=.*: a number from 0 up, or a list of them, or null, is needed"
     ):
         EvaluateSettings(ckpt="x", threshold=given)
+
+
+def test_figures_are_written_for_a_paper_where_that_is_asked_for(compared, checkpoint, tmp_path):
+    names = {path.name for path in (compared[1] / "figures").iterdir()}
+    assert {"thresholds_1.pdf", "error_of_the_samples.pdf", "convergence_1.pdf"} <= names
+    ended = evaluated(checkpoint, tmp_path, "figures=png")
+    assert ended.code == 1
+    assert "figures=png: one of pdf or null is needed" in ended.told
