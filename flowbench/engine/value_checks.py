@@ -71,7 +71,7 @@ def check_group(name: str, config: DictConfig) -> None:
     for key, value, kind in _ruled(written, meant, name):
         read(key, value, kind)
     if name == "trainer" and isinstance(meant, dict):
-        _check_devices(meant)
+        _check_devices({str(key): value for key, value in meant.items()})
 
 
 def _ruled(written: Any, meant: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
