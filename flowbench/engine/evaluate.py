@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import RichProgressBar
 
 from flowbench.builder import TARGET, targets
@@ -83,7 +83,7 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
         settings: Of their data, a config without a `_target_` changes what the checkpoint remembers.
         remembered: The settings of the checkpoint.
     """
-    if isinstance(settings.data, tuple) or (settings.data is not None and TARGET in settings.data):
+    if settings.data is not None and not (isinstance(settings.data, DictConfig) and TARGET not in settings.data):
         return data_modules(settings.data)
     changes = plain(settings.data) or {}
     if not isinstance(remembered.get("data"), Mapping):

@@ -183,7 +183,8 @@ def _described(kind: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(dict.fromkeys(map(shown, inner)))}"
     if origin in _LISTS:
-        return f"a list, each member {_described(inner[0])}," if inner else "a list"
+        length = f" of {len(inner)}" if origin is tuple and inner and inner[-1] is not ... else ""
+        return f"a list{length}, each member {_described(inner[0])}," if inner else "a list"
     if origin in (dict, collections.abc.Mapping):
         return "a mapping {name: value}"
     return "text" if isinstance(origin, type) and issubclass(origin, Path) else "an object with _target_"

@@ -70,7 +70,7 @@ def check_group(name: str, config: DictConfig) -> None:
     meant = plain(config)
     check_plain_group(name, meant, written=OmegaConf.to_container(config, resolve=False))
     if name == "trainer" and isinstance(meant, dict):
-        _check_devices(meant)
+        _check_devices({str(key): value for key, value in meant.items()})
 
 
 def check_plain_group(name: str, settings: Mapping[str, Any], *, written: Any = None) -> None:

@@ -33,10 +33,10 @@ def test_models(tmp_path, monkeypatch):
     words = (NETWORK[0], "iterations=2", "repeats=2", "warm_up=1", "training=true", "precision=[32,bf16]")
     found = measured(tmp_path, *words)
     assert [(row["precision"], row["mode"]) for row in found] == [
-        ("32", "forward"),
-        ("32", "training_step"),
-        ("bf16", "forward"),
-        ("bf16", "training_step"),
+        ("32-true", "forward"),
+        ("32-true", "training_step"),
+        ("bf16-mixed", "forward"),
+        ("bf16-mixed", "training_step"),
     ]
     model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
     with FlopCounterMode(display=False) as counter:

@@ -54,11 +54,14 @@ def test_each_rule_and_threshold_is_compared_with_the_dense_solve(words, tmp_pat
         (["model=deqflow_tiny"], "deqflow_tiny has no delta rule: choose a model=deltadeq_..."),
         (
             ["model=deltadeq_tiny", "pair=[a.png]"],
-            "pair=['a.png']: give two pictures, for instance pair=[first.png,second.png]",
+            "pair=[a.png]: a list of 2, each member text, is needed.",
         ),
-        (["model=deltadeq_tiny", "rules=pixel"], "rules=pixel: give a list of element and pixel"),
+        (["model=deltadeq_tiny", "rules=pixel"], "rules=pixel: a list, each member one of element, pixel, is needed."),
         (["model=deltadeq_tiny", "repeats=0"], "repeats=0: a whole number above zero is needed"),
-        (["model=deltadeq_tiny", "thresholds=[-1]"], "threshold=[-1]: one number from 0 up"),
+        (
+            ["model=deltadeq_tiny", "thresholds=[-1]"],
+            "thresholds=[-1]: a number from 0 up, or a list of them, is needed.",
+        ),
         (["model=deltadeq_tiny", "model.network.delta=null"], "model.network.delta=null switches the rule off"),
         (["model=deltadeq_tiny", "~ckpt"], "add ckpt=<a checkpoint of DEQ-Flow>"),
     ],

@@ -230,7 +230,7 @@ def test_built_in_scenes_are_drawn(examine):
     [
         ((), "No data was named: add data=<name>, or data=[<name>,<name>]."),
         (("data=chairs", "at_most=0"), "at_most=0: a whole number above zero"),
-        (("data=chairs", "workers=-1"), "workers=-1: a number of processes is needed"),
+        (("data=chairs", "workers=-1"), "workers=-1: a whole number from 0 up is needed"),
     ],
 )
 def test_a_wrong_word_ends_in_a_sentence(words, told, whole, tmp_path, monkeypatch):

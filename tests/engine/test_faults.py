@@ -9,6 +9,8 @@ import torch
 from support.runs import run_here
 
 from flowbench.engine.faults import fault
+from flowbench.engine.run import Run
+from flowbench.engine.train_settings import TrainSettings
 
 
 def cpu_tensor():
@@ -32,7 +34,10 @@ def gpu():
     ],
 )
 def test_too_little_memory_is_a_sentence_with_the_remedy(fail, told, tmp_path):
-    ended = run_here(lambda config: fail(), "train", f"hydra.run.dir={tmp_path}")
+    def train(settings: TrainSettings, run: Run):
+        fail()
+
+    ended = run_here(train, "train", f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
     assert f"error: {told}" in ended.told
     assert "model.network.correlation=on_demand" in ended.told
