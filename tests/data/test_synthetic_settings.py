@@ -3,6 +3,7 @@
 import pytest
 from support.runs import SMALL, run_here
 
+from flowbench.engine.contact_sheet import contact_sheet
 from flowbench.engine.train import train
 
 
@@ -28,3 +29,9 @@ def test_senseless_stages_and_scenes_end_in_a_sentence(tmp_path, word, told):
     assert ended.code == 1
     assert told in ended.told
     assert "cannot be made" not in ended.told
+
+
+def test_the_share_of_cutouts_is_a_number(tmp_path):
+    words = ("count=1", "width=64", "data.scenes.size=[64,64]", "data.scenes.shares.cutouts=0.2")
+    ended = run_here(contact_sheet, "contact_sheet", *words, f"hydra.run.dir={tmp_path}")
+    assert ended.code == 0, ended.told
