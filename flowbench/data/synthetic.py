@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from flowbench.data.augmentation import Augmentation, RandomCrop
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.data.scenes import SyntheticScenes
+from flowbench.errors import FlowBenchError
+
+# What `scenes` may set; the other arguments are the data set's own.
+SCENE_SETTINGS = sorted(set(signature(SyntheticScenes).parameters) - {"count", "split", "textures", "cutouts"})
 
 
 def synthetic_data(
@@ -36,7 +41,14 @@ def synthetic_data(
             at which it ends, scenes: what differs from `scenes`}. Its samples are not cut.
         evaluated: What differs from `scenes` in validation, and in a second test set, `<name>_evaluated`.
         **loading: FlowDataModule's other arguments.
+
+    Raises FlowBenchError for a setting of the scenes that does not exist, and for a stage without its end or its scenes.
     """
+    _check_scenes("data.scenes", scenes)
+    if first:
+        _check_first(first)
+    if evaluated:
+        _check_scenes("data.evaluated", evaluated)
 
     def split(split_name: str, **changes: Any) -> SyntheticScenes:
         settings = {**scenes, **changes}
@@ -59,3 +71,20 @@ def synthetic_data(
         test=test,
         **loading,
     )
+
+
+def _check_first(first: Mapping[str, Any]) -> None:
+    if set(first) != {"until", "scenes"}:
+        raise FlowBenchError(
+            f"data.first has {', '.join(sorted(first))}: it needs until, the step at which the stage ends, and scenes, what "
+            "differs in it, such as {until: 3000, scenes: {size: [192, 256]}}."
+        )
+    _check_scenes("data.first.scenes", first["scenes"])
+
+
+def _check_scenes(where: str, scenes: Any) -> None:
+    if not isinstance(scenes, Mapping):
+        raise FlowBenchError(f"{where}={scenes}: settings of scenes are needed, such as {{size: [192, 256]}}.")
+    unknown = sorted(set(scenes) - set(SCENE_SETTINGS))
+    if unknown:
+        raise FlowBenchError(f"{where} has no {', '.join(unknown)}: choose from {', '.join(SCENE_SETTINGS)}.")

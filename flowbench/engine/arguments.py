@@ -37,6 +37,8 @@ _LISTS = ("input", "pair")
 _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root", "save_dir", "second", "split_file"}
 _TEXT |= {"cutouts", "subdir", "textures"}
 _TEXT_BELOW = {"lists", "predict", "roots"}
+# Where the same names are of numbers: the share of things that are cut-outs is no glob.
+_NUMBERS_BELOW = {"shares"}
 
 # Settings that were called otherwise, by program: the old name, then today's.
 RENAMED = MappingProxyType({"analyse": {"steps": "iterations"}, "evaluate": {"steps": "iterations"}})
@@ -196,6 +198,8 @@ def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
 
 def _holds_text(key: str) -> bool:
     *above, last = key.split(".")
+    if not _NUMBERS_BELOW.isdisjoint(above):
+        return False
     return bool(above) and (last in _TEXT or not _TEXT_BELOW.isdisjoint(above))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +77,12 @@ class SyntheticScenes(FlowDataset):
         _check(split in SPLITS, "split", split, f"one of {', '.join(SPLITS)}")
         _check(count >= 1, "count", count, "at least 1")
         _check(seed >= 0, "seed", seed, "a whole number that is not negative")
-        _check(len(size) == 2 and min(size) >= SMALLEST_SIDE, "size", size, f"[height, width] from {SMALLEST_SIDE} up")
+        _check(
+            isinstance(size, Sequence) and len(size) == 2 and min(size) >= SMALLEST_SIDE,
+            "size",
+            size,
+            f"[height, width] from {SMALLEST_SIDE} up",
+        )
         _check(
             len(layers) == 2 and 0 <= layers[0] <= layers[1] <= MOST_LAYERS,
             "layers",
@@ -85,7 +91,7 @@ class SyntheticScenes(FlowDataset):
         )
         slowest, fastest = _as_range(max_displacement)
         _check(
-            0 < slowest <= fastest,
+            0 < slowest <= fastest < math.inf,
             "max_displacement",
             max_displacement,
             "pixels, more than 0, or two such numbers, the lower one first",
