@@ -55,7 +55,8 @@ class Layers(FlowNetwork):
 def model_of(layers: nn.Module, schedule: str, *overrides: str) -> FlowModel:
     """A model that is to be trained as a schedule of conf/ says."""
     network = layers if isinstance(layers, FlowNetwork) else Layers(layers)
-    model = FlowModel(name="small", network=network, objective=SequenceLoss(), fitting=Padding())
+    fitting = Padding(multiple=network.stride)
+    model = FlowModel(name="small", network=network, objective=SequenceLoss(), fitting=fitting)
     model.optimisation = build(composed("train", f"schedule={schedule}", *overrides).schedule.optimisation)
     return model
 
