@@ -96,10 +96,10 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
     known = {**remembered["data"], "cache": None} if "cache" in remembered["data"] else remembered["data"]
     data = with_roots(merged(known, changes), roots)
     refuse_interpolations({"data": data})
-    check_plain_group("data", data)
     made = build_remembered({"data": data}, also=set(targets(changes)))["data"]
     if not isinstance(made, FlowDataModule):
         raise FlowBenchError("The checkpoint's settings do not describe data to evaluate on: add data=<name>.")
+    check_plain_group("data", data)
     return [made]
 
 

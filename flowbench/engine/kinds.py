@@ -70,6 +70,7 @@ Precision = Annotated[
 Precisions = Precision | Sequence[Precision]
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+_PLAIN = (str, int, float, list, tuple, Mapping)
 _LISTS = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 
 
@@ -120,6 +121,8 @@ def fits(value: Any, kind: Any) -> bool:
         return isinstance(value, Mapping) and all(fits(each, inner[1]) for each in value.values() if inner)
     if isinstance(origin, type) and issubclass(origin, Path):
         return isinstance(value, str | Path)
+    if getattr(origin, "_is_protocol", False):
+        return not isinstance(value, _PLAIN)
     return value is None or (isinstance(origin, type) and isinstance(value, origin))
 
 
