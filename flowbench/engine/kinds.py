@@ -118,7 +118,11 @@ def fits(value: Any, kind: Any) -> bool:
     if origin in _LISTS:
         return is_list(value) and _members_fit(value, origin, inner)
     if origin in (dict, collections.abc.Mapping):
-        return isinstance(value, Mapping) and all(fits(each, inner[1]) for each in value.values() if inner)
+        # What takes the mapping says better what a mapping within it lacks.
+        members = (
+            (each for each in value.values() if not isinstance(each, Mapping)) if isinstance(value, Mapping) else ()
+        )
+        return isinstance(value, Mapping) and all(fits(each, inner[1]) for each in members if inner)
     if isinstance(origin, type) and issubclass(origin, Path):
         return isinstance(value, str | Path)
     if getattr(origin, "_is_protocol", False):

@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory):
 def sequences(monkeypatch):
     """The data that is evaluated on."""
     data = FlowDataModule(name="two", test={"two": Samples(len(KEYS), pair)}, workers=0)
-    monkeypatch.setattr(evaluate_module, "evaluation_data", lambda chosen, settings, overrides: data)
+    monkeypatch.setattr(evaluate_module, "evaluated_data", lambda settings, remembered: [data])
     return data
 
 
