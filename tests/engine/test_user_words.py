@@ -155,7 +155,7 @@ def test_a_choice_of_an_experiment_that_is_not_there(tmp_path):
         (["data.scenes.size=abc"], "data.scenes.size=abc: a list of two whole numbers above zero is needed."),
         (["data.scenes.layers=[a,b]"], "data.scenes.layers=[a,b]: a list, each member a whole number, is needed."),
         (["data.counts.val=abc"], "data.counts.val=abc: a whole number above zero is needed."),
-        (["data.workers=-1"], "workers=-1: a whole number from 0 up is needed."),
+        (["data.workers=-1"], "data.workers=-1: a whole number from 0 to 1024 is needed."),
         (
             ["data.augmentations=[{a: 1}]"],
             "data.augmentations=[{'a': 1}]: a list, each member an object with _target_, is",
