@@ -24,7 +24,7 @@ Warm = Literal["state", "flow"]
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """What the next pair of a video may start from: hidden (B, hidden, H/8, W/8) and flow (B, 2, H/8, W/8) in its pixels."""
+    """The start for the next pair of a video: hidden (B, hidden, H/8, W/8), flow (B, 2, H/8, W/8) in pixels of that size."""
 
     hidden: Tensor
     flow: Tensor
@@ -168,12 +168,20 @@ def deqflow(
     recompute_encoders: bool = False,
     assemble: Callable[..., DEQFlow] = DEQFlow,
 ) -> DEQFlow:
-    """size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
+    """DEQ-Flow in one of its sizes.
 
-    gma: global motion aggregation. weight_norm: on every convolution of the update block. head: width of the flow head; None
-    for twice the motion features (v1 of the published code: at most 256). dropout: variational, in the motion encoder.
-    through_coords: gradient through the look-up, too. warm: what the next pair of a video starts from. recompute_encoders:
-    less memory in training, for one more forward pass of the encoders. assemble: what makes the network of its parts.
+    Args:
+        size: tiny 2.49 M, b 5.24 M, l 8.67 M, h 13.39 M, g 23.25 M parameters.
+        deq: the equilibrium layer.
+        gma: global motion aggregation.
+        weight_norm: on every convolution of the update block.
+        head: width of the flow head; None for twice the motion features (v1 of the published code: at most 256).
+        dropout: variational, in the motion encoder.
+        through_coords: whether gradient flows through the lookup, too.
+        warm: what the next pair of a video starts from.
+        correlation: how it is computed; see ops.correlation.
+        recompute_encoders: less memory in training, for one more forward pass of the encoders.
+        assemble: what makes the network of its parts.
     """
     if size not in _SIZES:
         raise ValueError(f"size={size!r}: choose one of {', '.join(_SIZES)}.")
