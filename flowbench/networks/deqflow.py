@@ -25,7 +25,7 @@ Warm = Literal["state", "flow"]
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """What the next pair of a video may start from: hidden (B, hidden, H/8, W/8) and flow (B, 2, H/8, W/8) in its pixels."""
+    """The start for the next pair of a video: hidden (B, hidden, H/8, W/8), flow (B, 2, H/8, W/8) in pixels of that size."""
 
     hidden: Tensor
     flow: Tensor

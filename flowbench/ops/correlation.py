@@ -192,7 +192,7 @@ class _WindowGeometry:
     @classmethod
     def of(cls, features: Tensor, levels: int, radius: int) -> _WindowGeometry:
         height, width = features.shape[-2:]
-        sizes = tuple((height >> level, width >> level) for level in range(levels))
+        sizes = tuple((height // 2**level, width // 2**level) for level in range(levels))
         side = 2 * radius + 2
         areas = [height * width for height, width in sizes]
 

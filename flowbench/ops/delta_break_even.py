@@ -1,5 +1,6 @@
-"""Measures from which share of active pixels on the whole picture is quicker: `python -m flowbench.ops.delta_break_even`.
+"""A measurement of the share of active pixels from which the whole map is quicker.
 
+`python -m flowbench.ops.delta_break_even` runs it.
 For each precision it prints what `delta_pixels` holds as a constant: how many input channels are multiplied in the time that
 it takes to add one product where it belongs.
 """
@@ -16,7 +17,7 @@ from torch import nn
 from flowbench.ops.delta import Delta, DeltaConv
 from flowbench.ops.delta_pixels import SLOWNESS_OF_ROWS
 
-_PICTURE = (55, 128)
+_SIZE = (55, 128)
 # Input channels, output channels, kernel: layers of DEQ-Flow B and H.
 _LAYERS = (
     (256, 192, (3, 3)),
@@ -30,19 +31,19 @@ _SHARES = (0.1, 0.5)
 
 
 def channels_per_addition(inputs: int, outputs: int, kernel: tuple[int, int], dtype: torch.dtype) -> float:
-    """Of one layer on this machine, from the time of two shares of active pixels and that of the whole picture."""
+    """Of one layer on this machine, from the time of two shares of active pixels and that of the whole map."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
     conv = DeltaConv.of(layer, dtype)
-    x = torch.randn(1, inputs, *_PICTURE).to(dtype).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(1, inputs, *_SIZE).to(dtype).contiguous(memory_format=torch.channels_last)
     memory = conv(x, None, Delta()).memory
-    masks = [torch.rand(1, 1, *_PICTURE) < share for share in _SHARES]
+    masks = [torch.rand(1, 1, *_SIZE) < share for share in _SHARES]
     few, many, whole = _quickest(
         lambda: conv.update(x, memory, masks[0], Delta(execution="sparse")),
         lambda: conv.update(x, memory, masks[1], Delta(execution="sparse")),
         lambda: conv.update(x, memory, masks[1], Delta(execution="dense")),
     )
-    each = (many - few) / (_SHARES[1] - _SHARES[0])
-    break_even = (whole - (few - _SHARES[0] * each)) / each
+    per_share = (many - few) / (_SHARES[1] - _SHARES[0])
+    break_even = (whole - (few - _SHARES[0] * per_share)) / per_share
     return inputs * (1 / break_even - SLOWNESS_OF_ROWS)
 
 
@@ -62,8 +63,8 @@ def _quickest(*calls: Callable[[], None], repeats: int = 15) -> list[float]:
 def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         found = [channels_per_addition(*layer, dtype) for layer in _LAYERS]
-        each = ", ".join(f"{channels:.0f}" for channels in found)
-        print(f"{dtype}: {statistics.median(found):.0f} ({each}), {torch.get_num_threads()} threads")
+        by_layer = ", ".join(f"{channels:.0f}" for channels in found)
+        print(f"{dtype}: {statistics.median(found):.0f} ({by_layer}), {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":

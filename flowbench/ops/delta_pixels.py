@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Rows that were gathered are multiplied by so much slower than a whole picture is convolved, 400 instead of 480 GFLOP/s.
+# Rows that were gathered are multiplied by so much slower than a whole map is convolved, 400 instead of 480 GFLOP/s.
 SLOWNESS_OF_ROWS = 1.2
 # How many input channels are multiplied in the time that it takes to add one product where it belongs, as
 # `python -m flowbench.ops.delta_break_even` measures it: about 45 in single precision. Half precision multiplies faster and
-# adds no faster: about 130 with AVX-512, about 700 with AMX, which must not become slower than the whole picture, either.
+# adds no faster: about 130 with AVX-512, about 700 with AMX, which must not become slower than the whole map, either.
 _CHANNELS_PER_ADDITION: Mapping[torch.dtype, float] = {
     torch.float64: 45,
     torch.float32: 45,
@@ -22,8 +22,8 @@ _CHANNELS_PER_ADDITION: Mapping[torch.dtype, float] = {
 }
 # Rows that are multiplied at once, for their products to be in the processor's cache when they are added.
 _CHUNK = 2048
-# A 1x1 convolution over so many pictures or more is oneDNN's in PyTorch, one over fewer the slower matrix product.
-_PICTURES = 16
+# A 1x1 convolution over so many images or more is oneDNN's in PyTorch, one over fewer the slower matrix product.
+_IMAGES = 16
 _ELEMENTS_AT_ONCE = 1 << 19
 
 
@@ -45,7 +45,7 @@ def rms_of_rows(now: Tensor, before: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PixelKernel:
-    """A kernel of odd sides for single pixels of a picture. weight: (kh * kw * Cout, Cin, 1, 1)."""
+    """A kernel of odd sides for single pixels of a map. weight: (kh * kw * Cout, Cin, 1, 1)."""
 
     weight: Tensor
     sides: tuple[int, int]
@@ -62,7 +62,7 @@ class PixelKernel:
 
     @property
     def break_even(self) -> float:
-        """The share of a picture's pixels up to which their rows are quicker than the whole picture.
+        """The share of a map's pixels up to which their rows are quicker than the whole map.
 
         A product of each pixel, kernel element and output channel takes Cin multiplications, and has to be added up.
         """
@@ -90,13 +90,13 @@ class PixelKernel:
             outputs.index_add_(0, targets_of_part.flatten(), products.view(-1, channels))
 
     def _steps(self, width: int, device: torch.device) -> Tensor:
-        """(kh * kw,): from a pixel to the outputs that use it, in a padded picture of this width."""
+        """(kh * kw,): from a pixel to the outputs that use it, in a padded map of this width."""
         (down, across), (high, wide) = self.padding, self.sides
         rows, columns = torch.arange(high, device=device)[:, None], torch.arange(wide, device=device)
         return ((down - rows) * width + across - columns).flatten()
 
     def _multiply(self, rows: Tensor) -> Tensor:
         """(N, Cin) -> (N and up to a multiple, kh * kw * Cout)."""
-        rows = F.pad(rows, (0, 0, 0, -rows.shape[0] % (4 * _PICTURES))).to(self.weight.dtype)
-        pictures = rows.view(_PICTURES, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)
-        return F.conv2d(pictures, self.weight).permute(0, 2, 3, 1).reshape(-1, self.weight.shape[0])
+        rows = F.pad(rows, (0, 0, 0, -rows.shape[0] % (4 * _IMAGES))).to(self.weight.dtype)
+        images = rows.view(_IMAGES, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)
+        return F.conv2d(images, self.weight).permute(0, 2, 3, 1).reshape(-1, self.weight.shape[0])
