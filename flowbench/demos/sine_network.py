@@ -43,7 +43,7 @@ class SineNetwork(nn.Module):
         solution = solver.solve(self._map(x), (self._start(x),), states_at=range(1, steps + 1))
         return torch.stack([state for (state,) in solution.states])
 
-    def _map(self, x: Tensor) -> Map:
+    def _map(self, x: Tensor) -> Map[tuple[Tensor]]:
         return lambda state: (self.cell(x, state[0]),)
 
     def _start(self, x: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ def _word_of(made: type) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _default(each: Field) -> str:
+def _default(each: Field[Any]) -> str:
     if each.default_factory is not MISSING:
         return _word_of(type(each.default_factory()))
     return "none, it must be given" if each.default is MISSING else str(each.default).lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, get_args
+from typing import Any, Generic, Literal, Protocol, get_args
 
 from torch import Tensor
 
@@ -27,16 +27,18 @@ class Supervised(Generic[S]):
 class Solve(Protocol[S]):
     """Solver.solve for one map, without gradient."""
 
-    def __call__(self, solver: Solver, z0: S, states_at: Sequence[int] = (), /) -> Solution[S]: ...
+    def __call__(self, solver: Solver[Any], z0: S, states_at: Sequence[int] = (), /) -> Solution[S]: ...
 
 
 class Corrections(Protocol):
     """Which states of a solve are supervised, and with which gradient."""
 
-    def check(self, solver: Solver) -> None:
+    def check(self, solver: Solver[Any]) -> None:
         """ValueError where the solver's steps do not allow these corrections."""
 
-    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+    def run(
+        self, solve: Solve[S], f: Map[S], z0: S, solver: Solver[Any], gradient: Gradient
+    ) -> Iterator[Supervised[S]]:
         """Solves, and attaches gradient to the states that are supervised.
 
         Args:
@@ -72,7 +74,7 @@ class _EvenCorrections:
                 f"phantom has {len(self.phantom)} gradients: {self.count - 1} are wanted, one for each but the last."
             )
 
-    def check(self, solver: Solver) -> None:
+    def check(self, solver: Solver[Any]) -> None:
         if solver.max_steps < self.count:
             raise ValueError(f"{self.count} corrections need at least as many steps: max_steps={solver.max_steps}.")
 
@@ -99,7 +101,9 @@ class SegmentedCorrection(_EvenCorrections):
         if self.start not in get_args(SegmentStart):
             raise ValueError(f"start={self.start!r}: choose one of {', '.join(get_args(SegmentStart))}.")
 
-    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+    def run(
+        self, solve: Solve[S], f: Map[S], z0: S, solver: Solver[Any], gradient: Gradient
+    ) -> Iterator[Supervised[S]]:
         segment, z = solver.with_steps(solver.max_steps // self.count), z0
         for attached in self._gradients(gradient):
             solution = solve(segment, z)
@@ -112,7 +116,9 @@ class SegmentedCorrection(_EvenCorrections):
 class IndexedCorrection(_EvenCorrections):
     """One solve; its states at evenly spaced steps are supervised. One that ends early gives its last state again."""
 
-    def run(self, solve: Solve[S], f: Map[S], z0: S, solver: Solver, gradient: Gradient) -> Iterator[Supervised[S]]:
+    def run(
+        self, solve: Solve[S], f: Map[S], z0: S, solver: Solver[Any], gradient: Gradient
+    ) -> Iterator[Supervised[S]]:
         apart = solver.max_steps // self.count
         solution = solve(solver, z0, [apart * (number + 1) for number in range(self.count)])
         states: list[S] = []

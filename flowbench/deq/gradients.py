@@ -74,7 +74,7 @@ class ImplicitGradient:
         safe: takes J at f(z), on a graph of its own, rather than at z.
     """
 
-    solver: Solver = field(default_factory=lambda: Broyden(mode="relative"))
+    solver: Solver[Any] = field(default_factory=lambda: Broyden(mode="relative"))
     safe: bool = False
     count: ClassVar[int] = 1
 
@@ -95,7 +95,7 @@ def _leaves(z: S) -> S:
     return each_part(lambda tensor: tensor.detach().requires_grad_(), z)
 
 
-def _through_solver(solver: Solver, image: S, around: S, image_around: S) -> S:
+def _through_solver(solver: Solver[Any], image: S, around: S, image_around: S) -> S:
     def solved(gradient: State) -> State:
         def adjoint(vector: State) -> State:
             products = vector_jacobian(image_around, around, vector)

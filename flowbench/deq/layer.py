@@ -67,7 +67,7 @@ class DEQ:
         jacobian: a penalty on the Jacobian at the last supervised state, or None.
     """
 
-    solver: Solver = field(default_factory=FixedPoint)
+    solver: Solver[Any] = field(default_factory=FixedPoint)
     gradient: Gradient = field(default_factory=PhantomGradient)
     corrections: Corrections = field(default_factory=SegmentedCorrection)
     eval_steps: int | None = None
@@ -99,7 +99,7 @@ class DEQ:
         memory = None if solver_map is None else solver_map.memory
 
         @torch.no_grad()
-        def solve(solver: Solver, z: S, states_at: Sequence[int] = (), /) -> Solution[S]:
+        def solve(solver: Solver[Any], z: S, states_at: Sequence[int] = (), /) -> Solution[S]:
             nonlocal memory
             solved: Any = f if solver_map is None else solver_map.f
             solution = solver.solve(solved, detach(z), states_at, memory=memory)

@@ -105,15 +105,16 @@ def analyse(settings: AnalyseSettings, run: Run) -> AnalysisResult:
     Raises FlowBenchError for whatever the user can mend: settings, checkpoint, input, a solve that diverges.
     """
     tolerances, deltas = [float(each) for each in several(settings.tolerance)], _deltas(settings)
-    deq = _equilibrium(settings)
+    solver = _solver(settings)
+    deq = DEQ(solver=solver, eval_steps=settings.iterations)
     model = load_model(str(settings.ckpt), settings.model)[0].to(chosen_device(settings.device))
     if not isinstance(model.network, DEQFlow):
         raise FlowBenchError(f"{model.name} has no equilibrium: give a checkpoint of DEQ-Flow or DeltaDEQ.")
     frames = _pair(settings)
-    images = [_fitted(model, frame) for frame in frames]
+    image1, image2 = (_fitted(model, frame) for frame in frames)
     restore = partial(_restored, model, frames[0])
-    traced = _dense(model.network, deq, images, tolerances, restore)
-    solves = {rule: delta_solve(model.network, deq, delta, *images) for rule, delta in deltas.items()}
+    traced = _dense(model.network, solver, (image1, image2), tolerances, restore)
+    solves = {rule: delta_solve(model.network, deq, delta, image1, image2) for rule, delta in deltas.items()}
     for rule, solve in solves.items():
         _refuse_divergence(solve.stats, "lower threshold", rule=f" under the {rule} rule")
     result = _write(settings, run.folder, model, frames, traced, solves, restore)
@@ -126,10 +127,9 @@ def _deltas(settings: AnalyseSettings) -> dict[str, Delta]:
     return {"element": delta, "pixel": replace(delta, rule="pixel")}
 
 
-def _equilibrium(settings: AnalyseSettings) -> DEQ:
+def _solver(settings: AnalyseSettings) -> Damped:
     try:
-        solver = Damped(max_steps=settings.iterations, damping=settings.damping, tolerance=_NEVER_WITHIN)
-        return DEQ(solver=solver, eval_steps=settings.iterations)
+        return Damped(max_steps=settings.iterations, damping=settings.damping, tolerance=_NEVER_WITHIN)
     except (ValueError, TypeError) as error:
         raise FlowBenchError(f"iterations={settings.iterations}, damping={settings.damping}: {error}") from error
 
@@ -148,10 +148,11 @@ def _restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
     return model.fitting.restore(flow, *frame.image.shape[:2])
 
 
-def _dense(network: DEQFlow, deq: DEQ, images: list[Tensor], tolerances: list[float], restore: Any) -> _Traced:
+def _dense(
+    network: DEQFlow, solver: Damped, images: tuple[Tensor, Tensor], tolerances: list[float], restore: Any
+) -> _Traced:
     with weights_computed_once(network.update_block):
         refine, start = network.problem(*images)
-        solver = deq.solver.with_steps(deq.eval_limit)
         solution, parts = solve_traced(solver, refine, start, tolerances)
     _refuse_divergence(solution.stats, "lower damping, or analyse a checkpoint of more training")
 

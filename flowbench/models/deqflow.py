@@ -82,7 +82,7 @@ class DEQFlowModel(FlowModel):
         try:
             with weights_computed_once(self.network.update_block):
                 refine, start = self.network.problem(*self.fitted(*images), normalised=True)
-                solution = self.network.solve(refine, start, range(1, self.iterations + 1))
+                solution = self.network.solve(refine, start, range(1, self.network.eval_iterations + 1))
         finally:
             self.train(was_training)
         for state in solution.states[: solution.stats.steps.max()]:
