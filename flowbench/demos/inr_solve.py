@@ -102,7 +102,7 @@ def _solver(converged: Converged = "freeze") -> FixedPoint:
     return FixedPoint(max_steps=MAX_STEPS, tolerance=TOLERANCE, mode="relative", converged=converged)
 
 
-def _solved(network: ImplicitPicture, z: Tensor, solution: Solution[tuple[Tensor]], multiplied: Tensor) -> Solved:
+def _solved(network: ImplicitPicture, z: Tensor, solution: Solution[tuple[Tensor, ...]], multiplied: Tensor) -> Solved:
     stats = solution.stats
     colour = network.output(z).reshape(-1, 3)
     return Solved(colour, stats.steps.double().mean().item(), stats.rel_residual.max().item(), multiplied)
