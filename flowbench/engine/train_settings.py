@@ -56,10 +56,10 @@ class TrainSettings(Settings):
 
     def config(self) -> DictConfig:
         """All of it as one config, in which each value finds what it refers to."""
-        groups = ("model", "data", "schedule", "trainer", "logger", "callbacks", "roots")
+        groups = ("model", "data", "schedule", "roots", "trainer", "logger", "callbacks")
         values = {name: getattr(self, name) for name in groups}
         plain = {"source": self.source, "seed": self.seed, "init": _text(self.init), "resume": _text(self.resume)}
-        return OmegaConf.create({**self.others, **values, **plain})
+        return OmegaConf.create({**plain, **self.others, **values})
 
 
 def _text(path: str | Path | None) -> str | None:

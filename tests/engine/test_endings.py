@@ -13,6 +13,8 @@ import torch
 from filelock import FileLock
 from support.runs import NETWORK, SMALL, rows, run_here, start
 
+from flowbench.engine.demo import DemoSettings
+from flowbench.engine.run import Run
 from flowbench.engine.train import train
 
 SETTINGS = (*NETWORK, *SMALL, "schedule.steps=40", "schedule.val_interval=4", "callbacks.pictures=null")
@@ -126,13 +128,13 @@ def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path):
 def test_a_signal_outside_of_training_ends_a_program_in_one_line(name, tmp_path):
     signum = getattr(signal, name)
 
-    def task(config):
+    def task(settings: DemoSettings, run: Run):
         os.kill(os.getpid(), signum)
 
     # A shell that starts the tests in the background lets them ignore SIGINT.
     before = signal.signal(signum, signal.SIG_DFL)
     try:
-        ended = run_here(task, "evaluate", f"hydra.run.dir={tmp_path}")
+        ended = run_here(task, "demo", f"hydra.run.dir={tmp_path}")
         assert signal.getsignal(signum) == signal.SIG_DFL
     finally:
         signal.signal(signum, before)

@@ -150,8 +150,8 @@ def test_help_is_readable():
     [
         ([], "No checkpoint was given"),
         (["format=tflite"], "format=tflite: one of onnx, torch_export is needed."),
-        (["size=[100,128]"], "size=[100, 128]: give height and width as multiples of 64, at least 128 each."),
-        (["size=512"], "size=512: give height and width"),
+        (["size=[100,128]"], "size=[100,128]: give height and width as multiples of 64, at least 128 each."),
+        (["size=512"], "size=512: a list of two whole numbers above zero is needed"),
         (["dynamic=maybe"], "dynamic=maybe: true or false is needed."),
         (["iterations=3"], "lightflow_05 does not iterate"),
     ],
