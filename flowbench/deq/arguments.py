@@ -122,7 +122,7 @@ def _value(name: str, text: str, hint: Any) -> Any:
 
 def _classes(hint: Any) -> tuple[type, ...]:
     """The classes whose objects a field of this type holds; none for numbers and words."""
-    return next((_CHOICES[kind] for kind in (hint, *get_args(hint)) if kind in _CHOICES), ())
+    return next((_CHOICES[kind] for kind in (hint, get_origin(hint), *get_args(hint)) if kind in _CHOICES), ())
 
 
 def _literals(hint: Any) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def test_processes_share_out_the_validation_pairs_that_the_first_can_read():
     data.trainer.strategy = SimpleNamespace(broadcast=lambda found: ([0, 2, 3, 4], ["pair 1 is damaged"]))
     data.setup("fit")
     (first,), (second,) = (batch.key for batch in data.val_dataloader())
-    assert (first, second) == (data.val.dataset[2].key, data.val.dataset[4].key)
+    assert (first, second) == (data.val.samples[2].key, data.val.samples[4].key)
     assert data.skipped == ["pair 1 is damaged"]
 
 
