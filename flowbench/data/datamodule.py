@@ -105,11 +105,22 @@ class FlowDataModule(pl.LightningDataModule):
         """Draws one sample of each set that the stage needs: what is wrong with the data shows before the first step."""
         if stage == "fit":
             self._filled(self.train, "train")
+            self._refuse_endless_stage()
             for start in self.train.starts():
                 _ = self.train[0, start]
             self._leave_out_unreadable()
         if stage in ("fit", "validate"):
             _ = self._validated()[0]
+
+    def _refuse_endless_stage(self) -> None:
+        """Raises FlowBenchError where the run ends before the first stage of its data does, and never sees the other."""
+        ends = {part.until for part in self.parts.values()}
+        first = min((end for end in ends if end is not None), default=0)
+        if self.steps and None in ends and first >= self.steps:
+            raise FlowBenchError(
+                f"The first stage of the data '{self.name}' lasts until step {first:,}, but the run has {self.steps:,} steps "
+                "and would see nothing else: end the stage earlier, leave it out, or train for longer."
+            )
 
     def _leave_out_unreadable(self) -> None:
         """Reads every validation pair once: a run of days must not end at one that training would pass over.

@@ -68,7 +68,9 @@ def choose_pictures(settings: ChoosePicturesSettings, run: Run) -> Counter[Kind]
     write_csv(to / "sources.csv", rows)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{counts[Kind.PHOTOGRAPH]} photographs, {counts[Kind.CUTOUT]} cut-outs. To train on them:")
-    console.print(f"data/scenes=rich data.textures='{to}/photographs/*' data.cutouts='{to}/cutouts/*'", markup=False)
+    settings_of_kinds = {"data.textures": Kind.PHOTOGRAPH, "data.cutouts": Kind.CUTOUT}
+    words = [f"{name}='{to}/{kind.value}/*'" for name, kind in settings_of_kinds.items() if counts[kind]]
+    console.print(" ".join(["data/scenes=rich", *words]), markup=False)
     return counts
 
 

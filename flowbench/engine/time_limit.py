@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -26,7 +27,7 @@ class TimeLimit(Callback):
 
     def __init__(self, hours: float) -> None:
         # A bool is a number to Python, and no duration to a user.
-        if isinstance(hours, bool) or not isinstance(hours, int | float) or not hours > 0:
+        if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours < math.inf:
             raise FlowBenchError(f"schedule.hours={hours}: a number of hours above zero, or null, is needed.")
         self.hours = hours
         self._spent_before = 0.0

@@ -94,8 +94,23 @@ def _ruled(written: Any, meant: Any, key: str) -> Iterator[tuple[str, Any, Any]]
         kind = _rule_of(path) or kinds.get(name)
         # What is wrong inside of a setting is told before that the whole is.
         yield from _ruled(text, value, path)
+        if isinstance(value, Mapping) and (members := _plain_members(kind)):
+            yield from ((f"{path}.{member}", number, members) for member, number in value.items())
         if kind is not None:
             yield referred[1] if referred else path, value, kind
+
+
+def _plain_members(kind: Any) -> Any:
+    """What the members of a mapping of numbers or the like are; None for other kinds."""
+    for each in (kind, *typing.get_args(kind)):
+        if typing.get_origin(each) in (dict, Mapping) and (inner := typing.get_args(each)[1]) in (
+            bool,
+            int,
+            float,
+            str,
+        ):
+            return inner
+    return None
 
 
 def _rule_of(path: str) -> Any:

@@ -56,7 +56,15 @@ class Cascade:
         """
         height, width = image1.shape[-2:]
         sizes = [(max(1, round(height / factor)), max(1, round(width / factor))) for factor in self.factors]
-        output = estimate(_shrunk(image1, sizes[0]), _shrunk(image2, sizes[0]))
+        try:
+            output = estimate(_shrunk(image1, sizes[0]), _shrunk(image2, sizes[0]))
+        except FlowBenchError as error:
+            if sizes[0] == (height, width):
+                raise
+            raise FlowBenchError(
+                f"cascade={self} shrinks images of {width}x{height} pixels (width x height) by {self.factors[0]}, and the "
+                f"network does not take them: leave {self.factors[0]} out. {error}"
+            ) from error
         flow = output.flow
         for size in sizes[1:]:
             flow = resized_flow(flow, *size)

@@ -220,7 +220,19 @@ def gated_update(hidden: Tensor, motion: Tensor, gated: GatedPass, convolve: Con
     return torch.lerp(hidden, q, z)
 
 
-class ConvGRU(nn.Module):
+class _GatedUnit(nn.Module):
+    """The passes of a gated recurrent unit, one after the other."""
+
+    def forward(
+        self, hidden: Tensor, motion: Tensor, passes: tuple[GatedPass, ...], convolve: Convolve = dense
+    ) -> Tensor:
+        """The next hidden state; see `gated_update`. passes: those of `prepare`."""
+        for gated in passes:
+            hidden = gated_update(hidden, motion, gated, convolve)
+        return hidden
+
+
+class ConvGRU(_GatedUnit):
     """A 3x3 convolutional gated recurrent unit.
 
     Args:
@@ -239,16 +251,8 @@ class ConvGRU(nn.Module):
         """The passes for a context, (B, C, H, W)."""
         return (_prepared(self.convz, self.convr, self.convq, context, self.hidden),)
 
-    def forward(
-        self, hidden: Tensor, motion: Tensor, passes: tuple[GatedPass, ...], convolve: Convolve = dense
-    ) -> Tensor:
-        """The next hidden state; see `gated_update`. passes: those of `prepare`."""
-        for gated in passes:
-            hidden = gated_update(hidden, motion, gated, convolve)
-        return hidden
 
-
-class SepConvGRU(nn.Module):
+class SepConvGRU(_GatedUnit):
     """A convolutional gated recurrent unit of two passes, 1x5 and 5x1. The arguments are those of ConvGRU."""
 
     def __init__(self, *, hidden: int, inputs: int) -> None:
@@ -267,14 +271,6 @@ class SepConvGRU(nn.Module):
             _prepared(self.convz1, self.convr1, self.convq1, context, self.hidden),
             _prepared(self.convz2, self.convr2, self.convq2, context, self.hidden),
         )
-
-    def forward(
-        self, hidden: Tensor, motion: Tensor, passes: tuple[GatedPass, ...], convolve: Convolve = dense
-    ) -> Tensor:
-        """The next hidden state; see `gated_update`. passes: those of `prepare`."""
-        for gated in passes:
-            hidden = gated_update(hidden, motion, gated, convolve)
-        return hidden
 
 
 def _prepared(z: nn.Conv2d, r: nn.Conv2d, q: nn.Conv2d, context: Tensor, hidden: int) -> GatedPass:

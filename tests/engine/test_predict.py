@@ -227,6 +227,15 @@ def test_a_video_by_the_command_line(checkpoint, frames, tmp_path):
     assert (len(list(video)), video.fps) == (3, 12.5)
 
 
+def test_a_cascade_that_shrinks_too_far_names_the_factor(checkpoint, folder, tmp_path):
+    ended = run_here(
+        predict, "predict", f"ckpt={checkpoint}", f"input={folder}", "cascade=[2,1]", f"hydra.run.dir={tmp_path}"
+    )
+    assert ended.code == 1
+    assert f"cascade=[2,1] shrinks images of {WIDTH}x{HEIGHT} pixels (width x height) by 2" in ended.told
+    assert "leave 2 out" in ended.told
+
+
 def test_a_mistake_on_the_command_line_is_one_sentence(checkpoint, tmp_path):
     words = f"+ckpt={checkpoint}", f"input={tmp_path / 'gone.mp4'}", f"hydra.run.dir={tmp_path / 'run'}"
     done = run_program("predict.py", *words)
