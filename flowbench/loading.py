@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowbench.configs import config_folder
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model, load_model
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model, load_model
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
 

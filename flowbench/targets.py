@@ -61,10 +61,10 @@ PARTS = _names(
 # What a training run needs besides: a config.yaml that is resumed may name it, a checkpoint may not.
 TRAINING = _names(
     {
-        "flowbench.engine.callbacks": "Throughput TrainingProgress ValidationPictures",
-        "flowbench.engine.loggers": "tensorboard_logger wandb_logger",
-        "flowbench.engine.saving": "BestCheckpoint LastCheckpoint",
-        "flowbench.engine.skipped_pairs": "SkippedPairs",
+        "flowbench.engine.training.callbacks": "Throughput TrainingProgress ValidationPictures",
+        "flowbench.engine.training.loggers": "tensorboard_logger wandb_logger",
+        "flowbench.engine.training.checkpoints": "BestCheckpoint LastCheckpoint",
+        "flowbench.engine.training.skipped_pairs": "SkippedPairs",
         "flowbench.models.base": "Optimisation",
         "flowbench.schedules": "multi_step_epochs one_cycle",
         "pytorch_lightning": "Trainer",
@@ -94,7 +94,15 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "flowbench.deq.gradients.PhantomGradient": "flowbench.deq.PhantomGradient",
         "flowbench.deq.jacobian.JacobianPenalty": "flowbench.deq.JacobianPenalty",
         "flowbench.deq.layer.DEQ": "flowbench.deq.DEQ",
-        "pytorch_lightning.loggers.TensorBoardLogger": "flowbench.engine.loggers.tensorboard_logger",
+        "flowbench.engine.callbacks.Throughput": "flowbench.engine.training.callbacks.Throughput",
+        "flowbench.engine.callbacks.TrainingProgress": "flowbench.engine.training.callbacks.TrainingProgress",
+        "flowbench.engine.callbacks.ValidationPictures": "flowbench.engine.training.callbacks.ValidationPictures",
+        "flowbench.engine.loggers.tensorboard_logger": "flowbench.engine.training.loggers.tensorboard_logger",
+        "flowbench.engine.loggers.wandb_logger": "flowbench.engine.training.loggers.wandb_logger",
+        "flowbench.engine.saving.BestCheckpoint": "flowbench.engine.training.checkpoints.BestCheckpoint",
+        "flowbench.engine.saving.LastCheckpoint": "flowbench.engine.training.checkpoints.LastCheckpoint",
+        "flowbench.engine.skipped_pairs.SkippedPairs": "flowbench.engine.training.skipped_pairs.SkippedPairs",
+        "pytorch_lightning.loggers.TensorBoardLogger": "flowbench.engine.training.loggers.tensorboard_logger",
     }
 )
 

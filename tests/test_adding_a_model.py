@@ -40,7 +40,7 @@ def tiny(tmp_path, monkeypatch):
     shutil.copytree(configs.config_folder(), tmp_path / "conf")
     (tmp_path / "conf" / "model" / "tiny.yaml").write_text(TINY)
     (tmp_path / "conf" / "model" / "tiny_wide.yaml").write_text(TINY_WIDE)
-    for module in ("flowbench.loading", "flowbench.engine.choices", "flowbench.engine.composed_groups"):
+    for module in ("flowbench.loading", "flowbench.engine.config.choices", "flowbench.engine.config.groups"):
         monkeypatch.setattr(importlib.import_module(module), "config_folder", lambda: tmp_path / "conf")
     yield
     sys.modules.pop("flowbench.networks.tiny", None)

@@ -10,9 +10,9 @@ from support.hydra import GROUPS, PROGRAMS, composed
 
 from flowbench.checkpoints.settings import build_remembered
 from flowbench.configs import build, plain, recipe_of, resolved, schedule_of
-from flowbench.engine.models import build_model
+from flowbench.engine.config.models import build_model
 from flowbench.engine.train import training_data
-from flowbench.engine.train_settings import TrainSettings
+from flowbench.engine.training.settings import TrainSettings
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
 

@@ -6,7 +6,7 @@ from support.hydra import GROUPS, composed
 
 from flowbench import deq
 from flowbench.configs import build
-from flowbench.engine.models import build_model
+from flowbench.engine.config.models import build_model
 
 CHAIRS, THINGS, SINTEL, KITTI = [368, 496], [400, 720], [368, 768], [288, 960]
 # recipe: steps, batch, lr, crop, solver, solver steps, corrections, their number, phantom steps, through coords, gamma, head

@@ -7,9 +7,9 @@ from support.hydra import GROUPS, composed
 
 from flowbench.configs import build, config_folder
 from flowbench.data.flownet_augmentation import RandomFlip, RandomRotate, RandomTranslate
-from flowbench.engine.models import build_model
+from flowbench.engine.config.models import build_model
 from flowbench.engine.train import training_data
-from flowbench.engine.train_settings import TrainSettings
+from flowbench.engine.training.settings import TrainSettings
 from flowbench.objectives import MultiLevelLoss
 
 # recipe: its schedule, the distance

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from support.hydra import GROUPS, composed
 
 from flowbench.configs import recipe_of
-from flowbench.engine.composed_groups import chosen_data
+from flowbench.engine.config.groups import chosen_data
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text()
 COMMANDS = [shlex.split(command) for command in re.findall(r"`python ([^`]+)`", PAGE)]

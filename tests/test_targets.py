@@ -13,7 +13,7 @@ from support.hydra import GROUPS, composed
 
 from flowbench.builder import make, targets
 from flowbench.configs import config_folder, plain
-from flowbench.engine.composed_groups import data_config, model_config
+from flowbench.engine.config.groups import data_config, model_config
 from flowbench.errors import FlowBenchError
 from flowbench.targets import ALIASES, PARTS, TRAINING, find_own, find_part
 

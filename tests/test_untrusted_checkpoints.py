@@ -10,9 +10,9 @@ from support.runs import run, run_here
 
 import flowbench
 from flowbench.engine.analyse import analyse
+from flowbench.engine.config.models import start_from
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.export import export
-from flowbench.engine.models import start_from
 from flowbench.engine.predict import predict
 from flowbench.errors import FlowBenchError
 
@@ -90,7 +90,7 @@ def payloads(mark):
         "selected": "${oc.select:absent," + create + "}",
         "writes a folder": {"_target_": "flowbench.data.sample_trees.write_tree", "name": "chairs", "root": mark},
         "caches": {"_target_": "flowbench.data.cache.SampleCache", "folder": mark, "gigabytes": 1},
-        "logs": {"_target_": "flowbench.engine.loggers.tensorboard_logger", "save_dir": mark},
+        "logs": {"_target_": "flowbench.engine.training.loggers.tensorboard_logger", "save_dir": mark},
         "trains": {"_target_": "pytorch_lightning.Trainer", "default_root_dir": mark},
         "loads": {"_target_": "torch.hub.load", "repo_or_dir": mark, "source": "local", "model": "x"},
         "another module's name": {"_target_": "flowbench.models.base.torch.load", "f": mark},

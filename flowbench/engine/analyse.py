@@ -17,7 +17,7 @@ from torch import Tensor
 from flowbench.deq import DEQ, Damped, SolverStats, StopReason
 from flowbench.deq.convergence import Convergence, solve_traced
 from flowbench.deq.normalisation import weights_computed_once
-from flowbench.engine.convergence_figures import (
+from flowbench.engine.analysis.figures import (
     channel_rows,
     left_out_rows,
     part_figures,
@@ -26,11 +26,11 @@ from flowbench.engine.convergence_figures import (
     step_rows,
     summary_rows,
 )
-from flowbench.engine.devices import chosen_device
-from flowbench.engine.kinds import Count, Positives, several
-from flowbench.engine.models import load_model
+from flowbench.engine.config.kinds import Count, Positives, several
+from flowbench.engine.config.models import load_model
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings
+from flowbench.engine.run.devices import chosen_device
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, open_frames
 from flowbench.io.records import write_csv, write_json

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 
-from flowbench.engine.benchmark_data import data_rows
-from flowbench.engine.benchmark_delta import delta_rows
-from flowbench.engine.benchmark_settings import BenchmarkSettings
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.devices import chosen_device, dtype_of, mixed_precision
-from flowbench.engine.kinds import several
-from flowbench.engine.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
-from flowbench.engine.models import build_model
+from flowbench.engine.benchmarks.data import data_rows
+from flowbench.engine.benchmarks.delta import delta_rows
+from flowbench.engine.benchmarks.measure import count_macs, matmul_rate, peak_memory, saved_for_backward, time_calls
+from flowbench.engine.benchmarks.settings import BenchmarkSettings
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.kinds import several
+from flowbench.engine.config.models import build_model
 from flowbench.engine.run import Run
+from flowbench.engine.run.devices import chosen_device, dtype_of, mixed_precision
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv, write_json
 from flowbench.models.base import FlowModel

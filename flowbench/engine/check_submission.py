@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import track
 
 from flowbench.data.pair_files import PairFiles, PairPaths
-from flowbench.engine.composed_groups import data_modules
+from flowbench.engine.config.groups import data_modules
+from flowbench.engine.prediction.submission import Server, expected_files, shortfall, submission_sets
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings
-from flowbench.engine.submission import Server, expected_files, shortfall, submission_sets
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io import read_image
 from flowbench.io.flo import read_flo

@@ -15,7 +15,7 @@ from rich.console import Console
 from flowbench.data.scenes.choosing import Kind, kind_of, looks_like, sketch
 from flowbench.data.scenes.pictures import read_shrunk
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 from flowbench.io.records import write_csv

@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch.utils.data import ConcatDataset
 
-from flowbench.engine.composed_groups import data_modules
-from flowbench.engine.kinds import Count, FromZero
+from flowbench.engine.config.groups import data_modules
+from flowbench.engine.config.kinds import Count, FromZero
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings, Split
+from flowbench.engine.run.settings import Settings, Split
 from flowbench.io.image import write_image
 from flowbench.report.colour import flow_to_image
 from flowbench.report.drawing import captioned, grid, scaled

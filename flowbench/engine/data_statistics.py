@@ -13,10 +13,10 @@ from rich.console import Console
 from torch.utils.data import ConcatDataset, Subset
 
 from flowbench.data.pair_statistics import OCTAVES, pair_statistics, resized
-from flowbench.engine.composed_groups import data_modules
-from flowbench.engine.kinds import Count, Size
+from flowbench.engine.config.groups import data_modules
+from flowbench.engine.config.kinds import Count, Size
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings, Split
+from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
 from flowbench.io.records import write_csv
 from flowbench.report.charts import LinePlot

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flowbench.engine.run import Run
-from flowbench.engine.run_folder import BEST
-from flowbench.engine.settings import Settings
+from flowbench.engine.run.folder import BEST
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 
 _ROOT = Path(__file__).resolve().parents[2]

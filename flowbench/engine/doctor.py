@@ -9,15 +9,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from flowbench.engine.composed_groups import data_modules
-from flowbench.engine.diagnosis import Diagnosis, SetDiagnosis
-from flowbench.engine.diagnosis_files import PROBLEMS, print_diagnosis, write_diagnosis
-from flowbench.engine.kinds import Count, FromZero
-from flowbench.engine.listings import Listing, listings, mixes
-from flowbench.engine.pair_checks import PairCheck, check_generated, check_pair
-from flowbench.engine.pair_pool import all_results
+from flowbench.engine.checks.files import PROBLEMS, print_diagnosis, write_diagnosis
+from flowbench.engine.checks.inventory import Listing, listings, mixes
+from flowbench.engine.checks.pairs import PairCheck, check_generated, check_pair
+from flowbench.engine.checks.summary import Diagnosis, SetDiagnosis
+from flowbench.engine.checks.workers import all_results
+from flowbench.engine.config.groups import data_modules
+from flowbench.engine.config.kinds import Count, FromZero
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 
 # Scenes that are drawn: enough to see that they are.

@@ -17,20 +17,20 @@ from flowbench.builder import TARGET, targets
 from flowbench.checkpoints.settings import build_remembered, chosen_roots, merged, refuse_interpolations, with_roots
 from flowbench.configs import build, plain
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.composed_groups import data_modules
-from flowbench.engine.evaluate_settings import EvaluateSettings
-from flowbench.engine.evaluation_files import EvaluationResult, print_result, write_result, write_summary
-from flowbench.engine.interruption import OwnSignals
-from flowbench.engine.kinds import is_list
-from flowbench.engine.models import load_model
-from flowbench.engine.processes import processes
-from flowbench.engine.protocols import follow_protocol
-from flowbench.engine.rank import is_first_process
+from flowbench.engine.config.groups import data_modules
+from flowbench.engine.config.kinds import is_list
+from flowbench.engine.config.models import load_model
+from flowbench.engine.config.protocols import follow_protocol
+from flowbench.engine.config.value_checks import check_plain_group
+from flowbench.engine.evaluation.comparison import chosen_variants, variant_row
+from flowbench.engine.evaluation.files import EvaluationResult, print_result, write_result, write_summary
+from flowbench.engine.evaluation.recorder import SampleRecorder
+from flowbench.engine.evaluation.settings import EvaluateSettings
+from flowbench.engine.evaluation.timer import NetworkTimer
 from flowbench.engine.run import Run
-from flowbench.engine.samples import SampleRecorder
-from flowbench.engine.timing import NetworkTimer
-from flowbench.engine.value_checks import check_plain_group
-from flowbench.engine.variants import chosen_variants, variant_row
+from flowbench.engine.run.interruption import OwnSignals
+from flowbench.engine.run.processes import processes
+from flowbench.engine.run.rank import is_first_process
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.base import FlowModel

@@ -13,12 +13,12 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from flowbench.engine.export_formats import FORMATS, INPUTS, OUTPUT, Format, quiet_exporters
-from flowbench.engine.exportable import EXPORTABLE, Exportable
-from flowbench.engine.kinds import Count, Size, shown
-from flowbench.engine.models import load_model
+from flowbench.engine.config.kinds import Count, Size, shown
+from flowbench.engine.config.models import load_model
+from flowbench.engine.exporting.formats import FORMATS, INPUTS, OUTPUT, Format, quiet_exporters
+from flowbench.engine.exporting.support_table import EXPORTABLE, Exportable
 from flowbench.engine.run import Run
-from flowbench.engine.settings import Settings
+from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 from flowbench.io.names import inside

@@ -13,16 +13,16 @@ from typing import Any
 
 from rich.console import Console
 
-from flowbench.engine.devices import chosen_device
-from flowbench.engine.effort import warm_start_lines
-from flowbench.engine.models import load_model
-from flowbench.engine.pairs import frame_runs
-from flowbench.engine.predict_data import prediction_of_data
-from flowbench.engine.predict_settings import PredictSettings
-from flowbench.engine.prediction_loop import PairStream, Prediction, Totals, predict_pairs
-from flowbench.engine.predictions import SideBySideVideo, Sink, file_sinks
-from flowbench.engine.protocols import follow_protocol
+from flowbench.engine.config.models import load_model
+from flowbench.engine.config.protocols import follow_protocol
+from flowbench.engine.prediction.dataset import prediction_of_data
+from flowbench.engine.prediction.loop import PairStream, Prediction, Totals, predict_pairs
+from flowbench.engine.prediction.predictor import frame_runs
+from flowbench.engine.prediction.settings import PredictSettings
+from flowbench.engine.prediction.warm_start import warm_start_lines
+from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sinks
 from flowbench.engine.run import Run
+from flowbench.engine.run.devices import chosen_device
 from flowbench.io import FrameSource, open_frames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames

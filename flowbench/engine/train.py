@@ -20,23 +20,23 @@ from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.checkpoints.settings import reference
 from flowbench.configs import build, resolved
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.averaging import MovingAverage
-from flowbench.engine.callbacks import StepSeed
-from flowbench.engine.csv_logger import CSVMetrics
-from flowbench.engine.interruption import Interrupted, OwnSignals
-from flowbench.engine.models import build_model, start_from
-from flowbench.engine.processes import processes
-from flowbench.engine.protocols import follow_protocol
-from flowbench.engine.rank import is_first_process
-from flowbench.engine.recipes import recipe_line, refuse_overruled_schedule
+from flowbench.engine.config.models import build_model, start_from
+from flowbench.engine.config.protocols import follow_protocol
 from flowbench.engine.run import Run
-from flowbench.engine.run_folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy, withdraw
-from flowbench.engine.run_lock import locked
-from flowbench.engine.run_status import RunStatus
-from flowbench.engine.sentences import sentence
-from flowbench.engine.time_limit import TimeLimit
-from flowbench.engine.train_settings import TrainSettings
-from flowbench.engine.visible_first import VisibleFirst
+from flowbench.engine.run.error_messages import sentence
+from flowbench.engine.run.folder import BEST, LAST, newest_checkpoint, prepare, record, resumed_config, tidy, withdraw
+from flowbench.engine.run.interruption import Interrupted, OwnSignals
+from flowbench.engine.run.lock import locked
+from flowbench.engine.run.processes import processes
+from flowbench.engine.run.rank import is_first_process
+from flowbench.engine.run.status import RunStatus
+from flowbench.engine.training.averaging import MovingAverage
+from flowbench.engine.training.callbacks import StepSeed
+from flowbench.engine.training.csv_logger import CSVMetrics
+from flowbench.engine.training.recipes import recipe_line, refuse_overruled_schedule
+from flowbench.engine.training.settings import TrainSettings
+from flowbench.engine.training.time_limit import TimeLimit
+from flowbench.engine.training.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
 
 log = logging.getLogger(__name__)

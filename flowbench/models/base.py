@@ -92,7 +92,7 @@ class FlowModel(pl.LightningModule):
         fitting: How images of any size are brought to one that the network takes.
         optimisation: How training moves the weights; a model that only estimates needs none.
         settings: What its checkpoints remember: the plain config of the model, as "model", and of the data that it is
-            trained on. `flowbench.engine.models.build_model` gives it.
+            trained on. `flowbench.engine.config.models.build_model` gives it.
 
     Raises FlowBenchError where the fitting gives sizes that the network does not take.
     """

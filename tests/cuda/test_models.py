@@ -9,9 +9,9 @@ from support.batches import shifted_noise
 from support.hydra import GROUPS
 from support.models import short_model
 
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model
-from flowbench.engine.pairs import PairPredictor
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model
+from flowbench.engine.prediction.predictor import PairPredictor
 from flowbench.models.sequences import WarmStart
 from flowbench.ops.correlation import build_correlation
 from flowbench.ops.sampling import coordinate_grid

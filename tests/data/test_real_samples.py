@@ -11,7 +11,7 @@ import pytest
 from support.warping import warping_error
 
 from flowbench.data.pair_files import PairPaths, read_pair
-from flowbench.engine.warp_check import difference_after_warping
+from flowbench.engine.checks.warping import difference_after_warping
 from flowbench.io import read_mask
 from flowbench.structures import FlowSample
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flowbench.configs import config_folder
-from flowbench.engine.arguments import FLAGS, WITH_VALUE, hydra_words
-from flowbench.engine.cli import job_overrides
+from flowbench.engine.config.arguments import FLAGS, WITH_VALUE, hydra_words
+from flowbench.engine.run.cli import job_overrides
 from flowbench.errors import FlowBenchError
 
 # All that a file's name may hold; a slash makes folders of it.

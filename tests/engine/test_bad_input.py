@@ -8,7 +8,7 @@ from support.runs import NETWORK, SMALL, finished, run, run_here, start
 from torch.utils.data import DataLoader
 
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.sentences import sentence
+from flowbench.engine.run.error_messages import sentence
 from flowbench.engine.train import train
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowDataset

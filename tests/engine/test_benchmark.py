@@ -13,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import flowbench
 from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.engine import benchmark as benchmark_module
-from flowbench.engine import benchmark_data
 from flowbench.engine.benchmark import benchmark
-from flowbench.engine.measure import matmul_rate
+from flowbench.engine.benchmarks import data as benchmark_data
+from flowbench.engine.benchmarks.measure import matmul_rate
 
 
 def measured(folder, *words):

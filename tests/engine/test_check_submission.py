@@ -14,7 +14,7 @@ from flowbench.data.sets.kitti import Kitti
 from flowbench.data.sets.sintel import Sintel
 from flowbench.data.sets.spring import Spring
 from flowbench.engine.check_submission import check_submission, checked_folder
-from flowbench.engine.submission import server_of
+from flowbench.engine.prediction.submission import server_of
 from flowbench.io import write_flow
 from flowbench.io.flo import write_flo
 from flowbench.io.flo5 import write_flo5

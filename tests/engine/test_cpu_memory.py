@@ -7,15 +7,15 @@ import sys
 import pytest
 from support.runs import NETWORK, ROOT, SMALL, run_here
 
-from flowbench.engine import cli
-from flowbench.engine.cpu_memory import can_keep_freed_memory
+from flowbench.engine.run import cli
+from flowbench.engine.run.cpu_memory import can_keep_freed_memory
 from flowbench.engine.train import train
 
 # Freed three times over; what the process then still holds of it, in MiB.
 HELD = """
 import re, sys
 import numpy
-from flowbench.engine.cpu_memory import keep_freed_memory
+from flowbench.engine.run.cpu_memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for _ in range(3):

@@ -9,9 +9,9 @@ from support.runs import rows, run_here
 
 from flowbench.data.pair_files import PairPaths
 from flowbench.data.sample_trees import TREES, is_measured, scenes, write_tree
+from flowbench.engine.checks.inventory import Listing
+from flowbench.engine.checks.pairs import check_pair
 from flowbench.engine.doctor import doctor
-from flowbench.engine.listings import Listing
-from flowbench.engine.pair_checks import check_pair
 from flowbench.io import read_flow, write_flow, write_image
 
 PAIRS, SIZE = 3, (32, 48)

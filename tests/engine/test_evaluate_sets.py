@@ -10,8 +10,8 @@ from support.hydra import composed
 from support.runs import rows, run_here
 
 from flowbench.data.sample_trees import write_tree
+from flowbench.engine.config.models import build_model
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.models import build_model
 
 PAIRS = 2
 ROOTS = {"sintel": "Sintel", "kitti": "KITTI", "middlebury": "Middlebury"}
@@ -103,7 +103,7 @@ def test_a_change_that_does_not_fit_one_of_the_list_names_it(checkpoint, data, t
 
 def test_what_the_protocol_changes_of_the_models_own_settings_is_told(checkpoint, data, tmp_path, caplog):
     words = ("data=kitti", "+model.network.eval_iterations=3")
-    with caplog.at_level(logging.INFO, logger="flowbench.engine.protocols"):
+    with caplog.at_level(logging.INFO, logger="flowbench.engine.config.protocols"):
         settings = found(evaluated(checkpoint, data, tmp_path, *words))["settings"]
     assert settings["steps"] == 24
     assert "iterations: 24, as the data's protocol says; the model's own are 3" in caplog.messages

@@ -11,12 +11,12 @@ from support.hydra import composed
 from support.runs import rows, run_here
 
 from flowbench.configs import resolved
+from flowbench.engine.config.models import build_model, load_model
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.evaluate_settings import EvaluateSettings
-from flowbench.engine.models import build_model, load_model
-from flowbench.engine.samples import SampleRecorder
-from flowbench.engine.timing import NetworkTimer
-from flowbench.engine.variants import chosen_variants
+from flowbench.engine.evaluation.comparison import chosen_variants
+from flowbench.engine.evaluation.recorder import SampleRecorder
+from flowbench.engine.evaluation.settings import EvaluateSettings
+from flowbench.engine.evaluation.timer import NetworkTimer
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch
 
@@ -173,7 +173,7 @@ def test_time_is_the_median_after_the_first_batch(monkeypatch, raft):
     timer = NetworkTimer()
     # Begin and end of each of the four batches of two pairs.
     clock = iter([0.0, 90.0, 100.0, 101.0, 200.0, 203.0, 300.0, 302.0])
-    monkeypatch.setattr("flowbench.engine.timing.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("flowbench.engine.evaluation.timer.time.perf_counter", lambda: next(clock))
     timer.on_test_start(None, model)
     pictures = torch.rand(2, 2, 3, 64, 64)
     model.estimate(*pictures)

@@ -7,9 +7,9 @@ from support.hydra import composed
 from support.runs import rows, run_here
 
 from flowbench.configs import resolved
+from flowbench.engine.config.models import build_model
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.evaluate_settings import EvaluateSettings
-from flowbench.engine.models import build_model
+from flowbench.engine.evaluation.settings import EvaluateSettings
 from flowbench.errors import FlowBenchError
 
 SCENES = ("data.scenes.size=[64,64]", "data.counts.test=3", "data.workers=0")

@@ -14,8 +14,8 @@ from support.runs import ROOT, run, run_here
 
 from flowbench.engine import export as export_module
 from flowbench.engine.export import check_exportable, export, export_model
-from flowbench.engine.export_formats import FORMATS
-from flowbench.engine.exportable import EXPORTABLE, FORMAT_NAMES, markdown_table
+from flowbench.engine.exporting.formats import FORMATS
+from flowbench.engine.exporting.support_table import EXPORTABLE, FORMAT_NAMES, markdown_table
 from flowbench.errors import FlowBenchError
 
 # One network of each kind at any size; the others, which differ in their widths, at one size, which takes less time.

@@ -8,9 +8,9 @@ import pytest
 import torch
 from support.runs import run_here
 
-from flowbench.engine.faults import fault
 from flowbench.engine.run import Run
-from flowbench.engine.train_settings import TrainSettings
+from flowbench.engine.run.faults import fault
+from flowbench.engine.training.settings import TrainSettings
 
 
 def cpu_tensor():

@@ -5,9 +5,9 @@ from support import golden
 from support.checkpoints import save_ours
 
 from flowbench import deq
-from flowbench.engine.callbacks import StepSeed
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model, load_model, start_from
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model, load_model, start_from
+from flowbench.engine.training.callbacks import StepSeed
 from flowbench.errors import FlowBenchError
 from flowbench.networks.base import FlowNetwork
 

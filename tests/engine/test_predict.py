@@ -12,9 +12,9 @@ from support.runs import run_here
 
 import flowbench
 from flowbench.engine import predict as predict_module
-from flowbench.engine.pairs import PairPredictor, frame_runs
 from flowbench.engine.predict import predict
-from flowbench.engine.predictions import SteadyScale
+from flowbench.engine.prediction.predictor import PairPredictor, frame_runs
+from flowbench.engine.prediction.writers import SteadyScale
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame, open_frames, read_flow, read_image, write_image, write_video
 from flowbench.report.colour import flow_to_image

@@ -15,7 +15,7 @@ from flowbench.data.sample_trees import write_tree
 from flowbench.data.sets.kitti import Kitti, Kitti2012
 from flowbench.data.sets.sintel import Sintel
 from flowbench.engine.predict import predict
-from flowbench.engine.submission import FOLDER
+from flowbench.engine.prediction.submission import FOLDER
 from flowbench.io import read_flow, read_image, write_image
 from flowbench.io.flo import read_flo
 from flowbench.structures import Protocol

@@ -14,8 +14,14 @@ from support.checkpoints import save_ours
 from support.runs import run_here
 
 import flowbench
-from flowbench.engine.effort import ColdComparison, Effort, mean_effort, warm_start_lines, warm_start_summary
 from flowbench.engine.predict import predict
+from flowbench.engine.prediction.warm_start import (
+    ColdComparison,
+    Effort,
+    mean_effort,
+    warm_start_lines,
+    warm_start_summary,
+)
 from flowbench.io import open_frames, read_flow, read_image, write_image, write_video
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,19 +12,19 @@ from support.checkpoints import save_ours
 from support.models import short_model
 
 from flowbench.engine.analyse import AnalyseSettings
-from flowbench.engine.arguments import hydra_words
-from flowbench.engine.benchmark_settings import BenchmarkSettings
+from flowbench.engine.benchmarks.settings import BenchmarkSettings
 from flowbench.engine.check_submission import CheckSubmissionSettings
-from flowbench.engine.composed_groups import program_config
+from flowbench.engine.config.arguments import hydra_words
+from flowbench.engine.config.groups import program_config
 from flowbench.engine.contact_sheet import ContactSheetSettings
 from flowbench.engine.data_statistics import DataStatisticsSettings
 from flowbench.engine.demo import DemoSettings
 from flowbench.engine.doctor import DoctorSettings
-from flowbench.engine.evaluate_settings import EvaluateSettings
+from flowbench.engine.evaluation.settings import EvaluateSettings
 from flowbench.engine.export import ExportSettings
-from flowbench.engine.predict_settings import PredictSettings
-from flowbench.engine.settings import settings_of
-from flowbench.engine.train_settings import TrainSettings
+from flowbench.engine.prediction.settings import PredictSettings
+from flowbench.engine.run.settings import settings_of
+from flowbench.engine.training.settings import TrainSettings
 from flowbench.errors import FlowBenchError
 from flowbench.io import read_flow, write_image
 
@@ -45,14 +45,14 @@ NOTEBOOK = """
 from pathlib import Path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from flowbench.engine.composed_groups import data_config, group_config
+from flowbench.engine.config.groups import data_config, group_config
 from flowbench.engine.evaluate import evaluate
-from flowbench.engine.evaluate_settings import EvaluateSettings
+from flowbench.engine.evaluation.settings import EvaluateSettings
 from flowbench.engine.predict import predict
-from flowbench.engine.predict_settings import PredictSettings
+from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.run import Run
 from flowbench.engine.train import train
-from flowbench.engine.train_settings import TrainSettings
+from flowbench.engine.training.settings import TrainSettings
 
 folder = Path("notebook")
 settings = PredictSettings(ckpt="ours.ckpt", input=["0.png", "1.png"], iterations=2, precision="32", device="cpu")

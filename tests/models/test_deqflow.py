@@ -7,8 +7,8 @@ from support.batches import shifted_noise
 from support.hydra import composed
 from support.runs import SMALL, run_here
 
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model
 from flowbench.engine.train import train
 from flowbench.networks.refinement import Refinement
 from flowbench.structures import FlowBatch

@@ -9,9 +9,9 @@ from support.batches import shifted_noise
 from support.claimed_card import claimed_card
 from support.models import ARCHITECTURES, short_model
 
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model
-from flowbench.engine.pairs import PairPredictor
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model
+from flowbench.engine.prediction.predictor import PairPredictor
 from flowbench.metrics import sample_sums
 from flowbench.structures import FlowBatch
 

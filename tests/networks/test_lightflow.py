@@ -10,7 +10,7 @@ from support.official import freeze_batch_norm, official_model
 from torch import Tensor, nn
 
 import flowbench
-from flowbench.engine.measure import count_macs
+from flowbench.engine.benchmarks.measure import count_macs
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import sample_sums
 from flowbench.models.base import FlowModel

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowbench.engine.composed_groups import model_config
-from flowbench.engine.models import build_model
+from flowbench.engine.config.groups import model_config
+from flowbench.engine.config.models import build_model
 from flowbench.models.base import FlowModel
 
 # One model of each architecture: the others differ from these in their numbers of channels alone.

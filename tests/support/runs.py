@@ -17,7 +17,7 @@ from unittest import mock
 
 from hydra.core.global_hydra import GlobalHydra
 
-from flowbench.engine.cli import command
+from flowbench.engine.run.cli import command
 from support.forked import run_as_main
 
 ROOT = Path(__file__).resolve().parents[2]

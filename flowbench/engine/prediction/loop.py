@@ -1,0 +1,152 @@
+"""A model over pairs of frames, into files: what the predictions of videos and of data sets share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from flowbench.engine.prediction.predictor import PairPredictor
+from flowbench.engine.prediction.settings import PredictSettings
+from flowbench.engine.prediction.warm_start import ColdComparison, warm_start_summary
+from flowbench.engine.prediction.writers import Sink
+from flowbench.errors import FlowBenchError
+from flowbench.io import Frame
+from flowbench.models.base import FlowModel
+from flowbench.structures import Protocol
+
+
+@dataclass(frozen=True)
+class PairStream:
+    """Pairs one after the other.
+
+    runs: of frames of one size, each of which makes a pair with the next. pairs: how many there are, None where nobody
+    knows. source: what the user called it; None for a data set, whose frames bear their pairs' keys.
+    """
+
+    runs: Iterable[list[Frame]]
+    pairs: int | None
+    source: str | None = None
+
+    def describe(self, frame: Frame) -> str:
+        """What an error calls the pair that starts with the frame."""
+        return frame.name if self.source is None else f"{self.source}, from frame {frame.name}"
+
+    def key(self, frame: Frame) -> str:
+        """Of the pair that starts with the frame. Frames of a video are one sequence."""
+        return frame.name if self.source is None else ""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted, and where it goes.
+
+    forward, backward: what takes the flow to the second frame and from it; opened for as long as the prediction runs.
+    protocol: how the data wants to be estimated. notes: what there is to tell after so many pairs.
+    """
+
+    stream: PairStream
+    forward: AbstractContextManager[list[Sink]]
+    backward: list[Sink]
+    protocol: Protocol = field(default_factory=Protocol)
+    notes: Callable[[int], Iterable[str]] = lambda pairs: ()
+
+
+@dataclass
+class Totals:
+    """Over all pairs. length: of all vectors, pixels. warm_start: `warm_start_summary`, where there was a warm start."""
+
+    pairs: int = 0
+    length: float = 0.0
+    vectors: int = 0
+    warm_start: dict[str, Any] | None = None
+
+    @property
+    def mean_flow(self) -> float:
+        """The mean length of the vectors, pixels."""
+        return self.length / max(self.vectors, 1)
+
+    def add(self, flow: np.ndarray) -> None:
+        """Adds flow (B, H, W, 2)."""
+        self.pairs += flow.shape[0]
+        self.length += float(np.linalg.norm(flow, axis=-1).sum(dtype=np.float64))
+        self.vectors += flow[..., 0].size
+
+
+def predict_pairs(
+    settings: PredictSettings, model: FlowModel, stream: PairStream, forward: Sequence[Sink], backward: Sequence[Sink]
+) -> Totals:
+    """Gives the flow of each pair to the sinks; holds one run of frames at a time.
+
+    Raises FlowBenchError, which names the pair, where the model does.
+    """
+    predict_forward = PairPredictor(model, precision=settings.precision, warm_start=settings.warm_start)
+    # The flow from second to first image cannot be carried on to the next pair: it starts afresh in each.
+    predict_backward = PairPredictor(model, precision=settings.precision)
+    compare = _comparison(settings, model)
+    totals = Totals()
+    with _progress(stream.pairs) as advance:
+        for run in stream.runs:
+            images = np.stack([frame.image for frame in run])
+            with _naming(stream, run[0]):
+                flow = predict_forward(images[:-1], images[1:], stream.key(run[0]))
+                backward_flow: Iterable[np.ndarray] = predict_backward(images[1:], images[:-1]) if backward else ()
+                if compare is not None:
+                    compare(images[:-1], images[1:], flow)
+            _give(forward, run[:-1], flow)
+            _give(backward, run[1:], backward_flow)
+            totals.add(flow)
+            advance(len(flow))
+    if settings.warm_start:
+        totals.warm_start = warm_start_summary(predict_forward.efforts, compare)
+    return totals
+
+
+def _comparison(settings: PredictSettings, model: FlowModel) -> ColdComparison | None:
+    if not settings.compare_cold:
+        return None
+    predict_cold = PairPredictor(model, precision=settings.precision)
+    return ColdComparison(predict_cold, predict_cold.efforts)
+
+
+@contextmanager
+def _naming(stream: PairStream, frame: Frame) -> Iterator[None]:
+    """A model's error knows no file; the user wants to know it."""
+    try:
+        yield
+    except FlowBenchError as error:
+        raise FlowBenchError(f"{stream.describe(frame)}: {error}") from error
+
+
+def _give(sinks: Sequence[Sink], frames: Sequence[Frame], flows: Iterable[np.ndarray]) -> None:
+    for frame, flow in zip(frames, flows):
+        for sink in sinks:
+            sink(frame, flow)
+
+
+@contextmanager
+def _progress(pairs: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; gives what advances it by a number of pairs."""
+    columns = (TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), _PairsPerSecond(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("pairs", total=pairs)
+        yield lambda done: progress.advance(task, done)
+
+
+class _PairsPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.2f} pairs/s")

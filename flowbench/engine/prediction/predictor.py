@@ -1,0 +1,79 @@
+"""Flow of the consecutive pairs of a stream of frames, a batch at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+
+from flowbench.engine.prediction.warm_start import Effort, efforts_of
+from flowbench.engine.run.devices import mixed_precision
+from flowbench.errors import FlowBenchError
+from flowbench.io import Frame
+from flowbench.models.base import FlowModel
+from flowbench.structures import FlowOutput
+
+
+def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
+    """Runs of at most `pairs` + 1 frames, each from the last frame of the run before; fewer than two frames give none.
+
+    The list is emptied before the next run is read, so that no more frames than one run's are ever held.
+    """
+    stream = iter(frames)
+    run = list(islice(stream, 1))
+    while True:
+        run.extend(islice(stream, pairs))
+        if len(run) < 2:
+            return
+        yield run
+        del run[:-1]
+
+
+class PairPredictor:
+    """A model that goes along a video, where asked from each pair's flow to the next (warm start).
+
+    efforts: what each pair so far took, in order.
+    """
+
+    def __init__(self, model: FlowModel, *, precision: str | int = "32-true", warm_start: bool = False):
+        self._model = model
+        self._precision = precision
+        self._warm_start = model.warm_started() if warm_start else None
+        self.efforts: list[Effort] = []
+
+    @torch.inference_mode()
+    def __call__(self, image1: np.ndarray, image2: np.ndarray, key: str = "") -> np.ndarray:
+        """image1, image2: (B, H, W, 3) uint8 RGB -> flow (B, H, W, 2) float32 pixels.
+
+        key: of the pair, which tells its sequence: a warm start carries nothing over to another one.
+
+        Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
+        when a warm start is wanted of a model that has none.
+        """
+        started = time.perf_counter()
+        output = self._solve(image1, image2, key)
+        flow = output.flow.float()
+        if not torch.isfinite(flow).all():
+            raise FlowBenchError(
+                f"{self._model.name} gave flow that is not finite: set precision=32-true, or check the weights."
+            )
+        array = flow.permute(0, 2, 3, 1).cpu().numpy()
+        self.efforts += efforts_of(output.stats, len(array), time.perf_counter() - started)
+        return array
+
+    def _solve(self, image1: np.ndarray, image2: np.ndarray, key: str) -> FlowOutput:
+        try:
+            with mixed_precision(self._model.device, self._precision):
+                if self._warm_start is None:
+                    return self._model.estimate(image1, image2)
+                return self._warm_start.estimate(image1, image2, key)
+        except torch.OutOfMemoryError as error:
+            batch, height, width, _ = image1.shape
+            raise FlowBenchError(
+                f"{batch} pairs of {width}x{height} pixels do not fit in the memory of {self._model.device}: "
+                "lower batch_size, set precision=bf16-mixed, or keep no correlation volume: "
+                "++model.network.correlation=on_demand."
+            ) from error
