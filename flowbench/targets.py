@@ -20,13 +20,13 @@ def _names(modules: Mapping[str, str]) -> frozenset[str]:
 # where one says; data sets read.
 PARTS = _names(
     {
-        "flowbench.data.augmentation": "ImageNoise RandomCrop",
+        "flowbench.data.augmentation.base": "ImageNoise RandomCrop",
         "flowbench.data.datamodule": "FlowDataModule",
-        "flowbench.data.flownet_augmentation": "RandomFlip RandomRotate RandomTranslate",
-        "flowbench.data.folder": "folder_data",
+        "flowbench.data.augmentation.geometric": "RandomFlip RandomRotate RandomTranslate",
+        "flowbench.data.folder_data": "folder_data",
         "flowbench.data.mixing": "Part",
-        "flowbench.data.photometric": "ColourJitter Eraser",
-        "flowbench.data.raft_augmentation": "dense_augmentations sparse_augmentations",
+        "flowbench.data.augmentation.photometric": "ColourJitter Eraser",
+        "flowbench.data.augmentation.raft": "dense_augmentations sparse_augmentations",
         "flowbench.data.scenes": "SyntheticScenes",
         "flowbench.data.sets.chairs": "Chairs",
         "flowbench.data.sets.folder": "Folder",
@@ -37,8 +37,8 @@ PARTS = _names(
         "flowbench.data.sets.spring": "Spring",
         "flowbench.data.sets.tartanair": "TartanAir",
         "flowbench.data.sets.things": "Things",
-        "flowbench.data.spatial": "RandomScale",
-        "flowbench.data.synthetic": "synthetic_data",
+        "flowbench.data.augmentation.scaling": "RandomScale",
+        "flowbench.data.synthetic_data": "synthetic_data",
         "flowbench.deq": "Anderson Broyden DEQ Damped FixedPoint ImplicitGradient IndexedCorrection JacobianPenalty "
         "PhantomGradient SegmentedCorrection",
         "flowbench.models.base": "FlowModel",
@@ -53,7 +53,7 @@ PARTS = _names(
         "flowbench.networks.lightflow": "LightFlow",
         "flowbench.networks.raft": "raft raft_h raft_small",
         "flowbench.objectives": "MultiLevelLoss SequenceLoss",
-        "flowbench.ops.delta": "Delta",
+        "flowbench.ops.delta.convolution": "Delta",
         "flowbench.ops.fitting": "Padding Resizing",
     }
 )
@@ -76,32 +76,37 @@ TRAINING = _names(
     }
 )
 
-# Where names of older files, and other names of the same object, have gone.
-ALIASES: Mapping[str, str] = MappingProxyType(
+# Modules that have moved since files named what they define.
+MOVED: Mapping[str, str] = MappingProxyType(
     {
-        "flowbench.data.scenes.dataset.SyntheticScenes": "flowbench.data.scenes.SyntheticScenes",
-        "flowbench.deq.anderson.Anderson": "flowbench.deq.Anderson",
-        "flowbench.deq.broyden.Broyden": "flowbench.deq.Broyden",
+        "flowbench.data.augmentation": "flowbench.data.augmentation.base",
+        "flowbench.data.flownet_augmentation": "flowbench.data.augmentation.geometric",
+        "flowbench.data.folder": "flowbench.data.folder_data",
+        "flowbench.data.photometric": "flowbench.data.augmentation.photometric",
+        "flowbench.data.raft_augmentation": "flowbench.data.augmentation.raft",
+        "flowbench.data.scenes.dataset": "flowbench.data.scenes",
+        "flowbench.data.spatial": "flowbench.data.augmentation.scaling",
+        "flowbench.data.synthetic": "flowbench.data.synthetic_data",
+        "flowbench.deq.anderson": "flowbench.deq",
+        "flowbench.deq.broyden": "flowbench.deq",
+        "flowbench.deq.corrections": "flowbench.deq",
+        "flowbench.deq.fixed_point": "flowbench.deq",
+        "flowbench.deq.gradients": "flowbench.deq",
+        "flowbench.deq.jacobian": "flowbench.deq",
+        "flowbench.deq.layer": "flowbench.deq",
+        "flowbench.engine.callbacks": "flowbench.engine.training.callbacks",
+        "flowbench.engine.loggers": "flowbench.engine.training.loggers",
+        "flowbench.engine.saving": "flowbench.engine.training.checkpoints",
+        "flowbench.engine.skipped_pairs": "flowbench.engine.training.skipped_pairs",
+        "flowbench.ops.delta": "flowbench.ops.delta.convolution",
+    }
+)
+
+# Other names of the same class, after its module's present name.
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
         "flowbench.deq.Indexing": "flowbench.deq.IndexedCorrection",
         "flowbench.deq.Sliced": "flowbench.deq.SegmentedCorrection",
-        "flowbench.deq.corrections.IndexedCorrection": "flowbench.deq.IndexedCorrection",
-        "flowbench.deq.corrections.Indexing": "flowbench.deq.IndexedCorrection",
-        "flowbench.deq.corrections.SegmentedCorrection": "flowbench.deq.SegmentedCorrection",
-        "flowbench.deq.corrections.Sliced": "flowbench.deq.SegmentedCorrection",
-        "flowbench.deq.fixed_point.Damped": "flowbench.deq.Damped",
-        "flowbench.deq.fixed_point.FixedPoint": "flowbench.deq.FixedPoint",
-        "flowbench.deq.gradients.ImplicitGradient": "flowbench.deq.ImplicitGradient",
-        "flowbench.deq.gradients.PhantomGradient": "flowbench.deq.PhantomGradient",
-        "flowbench.deq.jacobian.JacobianPenalty": "flowbench.deq.JacobianPenalty",
-        "flowbench.deq.layer.DEQ": "flowbench.deq.DEQ",
-        "flowbench.engine.callbacks.Throughput": "flowbench.engine.training.callbacks.Throughput",
-        "flowbench.engine.callbacks.TrainingProgress": "flowbench.engine.training.callbacks.TrainingProgress",
-        "flowbench.engine.callbacks.ValidationPictures": "flowbench.engine.training.callbacks.ValidationPictures",
-        "flowbench.engine.loggers.tensorboard_logger": "flowbench.engine.training.loggers.tensorboard_logger",
-        "flowbench.engine.loggers.wandb_logger": "flowbench.engine.training.loggers.wandb_logger",
-        "flowbench.engine.saving.BestCheckpoint": "flowbench.engine.training.checkpoints.BestCheckpoint",
-        "flowbench.engine.saving.LastCheckpoint": "flowbench.engine.training.checkpoints.LastCheckpoint",
-        "flowbench.engine.skipped_pairs.SkippedPairs": "flowbench.engine.training.skipped_pairs.SkippedPairs",
         "pytorch_lightning.loggers.TensorBoardLogger": "flowbench.engine.training.loggers.tensorboard_logger",
     }
 )
@@ -109,7 +114,9 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 def current(name: str) -> str:
     """The name under which the table has an object."""
-    return ALIASES.get(name, name)
+    module, _, own = name.rpartition(".")
+    moved = f"{MOVED.get(module, module)}.{own}"
+    return RENAMED.get(moved, moved)
 
 
 def find_part(name: str, also: Collection[str] = ()) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from support.hydra import GROUPS, composed
 
 from flowbench.configs import build, config_folder
-from flowbench.data.flownet_augmentation import RandomFlip, RandomRotate, RandomTranslate
+from flowbench.data.augmentation.geometric import RandomFlip, RandomRotate, RandomTranslate
 from flowbench.engine.config.models import build_model
 from flowbench.engine.train import training_data
 from flowbench.engine.training.settings import TrainSettings

@@ -16,7 +16,6 @@ ORDER = [
     {"loading"},
     {"engine"},
     {"models", "data"},
-    {"demos"},
     {"report"},
     {"checkpoints"},
     {"networks"},
@@ -98,10 +97,34 @@ def test_hydras_globals_and_the_command_line_are_read_in_one_module():
 
 
 def test_programs_call_one_function_of_the_engine():
-    programs = [*ROOT.glob("*.py"), *ROOT.glob("tools/*.py")]
+    scripts = [*ROOT.glob("*.py"), *ROOT.glob("tools/*.py")]
+    programs = [script for script in scripts if "flowbench.engine.run.cli.command" in imported(script)]
     assert {"train.py", "evaluate.py", "predict.py"} <= {program.name for program in programs}
     for program in programs:
         assert rooms_imported(program) <= {"engine"}, program
+
+
+# The engine's own floors: a program a file; beneath, the parts of each; beneath those, what all share.
+ENGINE = [
+    {file.stem for file in (ROOT / "flowbench" / "engine").glob("*.py")} - {"__init__"},
+    {"analysis", "benchmarks", "checks", "evaluation", "exporting", "prediction", "training"},
+    {"run"},
+    {"config"},
+]
+
+
+def test_every_folder_of_the_engine_has_its_floor():
+    folders = {path.name for path in (ROOT / "flowbench" / "engine").iterdir() if path.is_dir()}
+    assert folders - {"__pycache__"} == set().union(*ENGINE[1:])
+
+
+@pytest.mark.parametrize("part", sorted(set().union(*ENGINE[1:])))
+def test_a_part_of_the_engine_imports_only_from_floors_below_it(part):
+    floor = next(number for number, parts in enumerate(ENGINE) if part in parts)
+    allowed = set().union(*ENGINE[floor + 1 :]) | {part}
+    for file in (ROOT / "flowbench" / "engine" / part).rglob("*.py"):
+        names = [name.split(".") for name in imported(file) if name.startswith("flowbench.engine.")]
+        assert {name[2] for name in names} <= allowed, file
 
 
 @pytest.mark.parametrize("folder", ["flowbench", "tests", "tools"])

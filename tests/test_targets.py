@@ -15,7 +15,7 @@ from flowbench.builder import make, targets
 from flowbench.configs import config_folder, plain
 from flowbench.engine.config.groups import data_config, model_config
 from flowbench.errors import FlowBenchError
-from flowbench.targets import ALIASES, PARTS, TRAINING, find_own, find_part
+from flowbench.targets import MOVED, PARTS, RENAMED, TRAINING, current, find_own, find_part
 
 # Sub-groups of conf/model with what they belong to.
 PARTS_OF_MODELS = [
@@ -77,10 +77,24 @@ def test_every_entry_is_there(name):
     assert find_own(name) is object_named(name)
 
 
-@pytest.mark.parametrize("old", sorted(ALIASES))
+OLD_NAMES = {
+    f"{old}.{name.rpartition('.')[2]}"
+    for old, new in MOVED.items()
+    for name in PARTS | TRAINING
+    if name.rpartition(".")[0] == new
+}
+
+
+@pytest.mark.parametrize("old", sorted(OLD_NAMES | set(RENAMED)))
 def test_old_names_lead_to_entries(old):
-    assert ALIASES[old] in PARTS | TRAINING
-    assert find_own(old) is object_named(ALIASES[old])
+    assert current(old) in PARTS | TRAINING
+    assert find_own(old) is object_named(current(old))
+
+
+def test_nothing_of_today_is_in_a_module_that_has_moved():
+    modules = {name.rpartition(".")[0] for name in PARTS | TRAINING}
+    assert modules.isdisjoint(MOVED)
+    assert set(MOVED.values()) <= modules
 
 
 @pytest.mark.parametrize("name", sorted(TRAINING))

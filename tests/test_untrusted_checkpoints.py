@@ -50,7 +50,7 @@ def written(small, tmp_path):
 
 
 SCENES = {
-    "_target_": "flowbench.data.synthetic.synthetic_data",
+    "_target_": "flowbench.data.synthetic_data.synthetic_data",
     "name": "synthetic",
     "workers": 0,
     "counts": {"train": 1, "val": 1, "test": 1},

@@ -16,6 +16,9 @@ from flowbench.checkpoints.integrity import check_file, is_safetensors
 from flowbench.errors import FlowBenchError
 
 SETTINGS = "hyper_parameters"
+VERSION = "flowbench_format"
+# 1, which is not written down: targets named as before flowbench.targets.MOVED. 2: as they are named today.
+NEWEST_VERSION = 2
 
 
 def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str, Any]:
@@ -43,7 +46,17 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu") -> dict[str,
             f"'{path}' holds {type(contents).__name__}, but a checkpoint holds a mapping of names to tensors."
         )
     _refuse_unstored(contents, path)
+    _refuse_newer(contents, path)
     return dict(contents)
+
+
+def _refuse_newer(contents: Mapping[Any, Any], path: Path) -> None:
+    version = contents.get(VERSION, 1)
+    if version not in range(1, NEWEST_VERSION + 1):
+        raise FlowBenchError(
+            f"'{path}' has format {version!a}, and this FlowBench reads formats 1 to {NEWEST_VERSION}: install the version "
+            "that wrote it, or a newer one."
+        )
 
 
 def _refuse_unstored(contents: Mapping[Any, Any], path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from torch.utils.data import get_worker_info
 
-from flowbench.data.decoded import Stamp, encode, map_sample
+from flowbench.data.cache_files import Stamp, encode, map_sample
 from flowbench.data.pair_files import PairFiles, PairPaths
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from flowbench.data.augmentation import for_crop
+from flowbench.data.augmentation.base import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
 from flowbench.data.mixing import ChosenSamples, LenientSamples, Part, TrainingSamples, readable_indices
 from flowbench.data.pair_files import PairFiles

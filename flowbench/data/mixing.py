@@ -11,7 +11,7 @@ from itertools import accumulate, groupby
 import numpy as np
 from torch.utils.data import Dataset
 
-from flowbench.data.augmentation import Augmentation
+from flowbench.data.augmentation.base import Augmentation
 from flowbench.data.sampler import Stage
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowDataset, FlowSample

@@ -38,7 +38,7 @@ from flowbench.models.base import FlowModel
 from flowbench.models.images import image_batch
 from flowbench.networks.delta_shares import DeltaSolve, delta_solve
 from flowbench.networks.deqflow import DEQFlow
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 from flowbench.report.convergence_page import ConvergencePage, PartFigures, write_convergence_page
 from flowbench.report.figure_files import check_figures
 from flowbench.report.table import columns_table, print_table

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from flowbench.checkpoints.read import SETTINGS
+from flowbench.checkpoints.read import NEWEST_VERSION, SETTINGS, VERSION
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade
@@ -141,6 +141,7 @@ class FlowModel(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self.settings
+        checkpoint[VERSION] = NEWEST_VERSION
 
     @staticmethod
     def from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from flowbench.ops.delta_counting import Work
+from flowbench.ops.delta.counting import Work
 
 _COUNTED = ("update_gmacs", "update_gmacs_relu", "update_gmacs_dense", "update_gmacs_dense_shared")
 

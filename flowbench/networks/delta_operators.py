@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from flowbench.networks.delta_counter import LayerWork, MacCounter
 from flowbench.networks.update import Activation, Layer, SplitConv, UpdateStep, dense
-from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory, DeltaResult
-from flowbench.ops.delta_counting import Work, dense_macs, propagated_macs
-from flowbench.ops.delta_lookup import LookupMemory
+from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory, DeltaResult
+from flowbench.ops.delta.counting import Work, dense_macs, propagated_macs
+from flowbench.ops.delta.lookup import LookupMemory
 
 # How much larger than another layer's a relative threshold may be at equal error, by factors of two: docs/results.md has
 # what was tried. A gate's logistic function passes on a quarter of a change at most; the flow head's goes on to the flow.

@@ -13,7 +13,7 @@ from flowbench.deq.normalisation import weights_computed_once
 from flowbench.networks.delta_operators import DeltaConvolve, DeltaLayers, DeltaMemories
 from flowbench.networks.deltadeq import DeltaRefinement
 from flowbench.networks.deqflow import DEQFlow
-from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory, DeltaResult
+from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory, DeltaResult
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from flowbench.networks.delta_counter import MacCounter
 from flowbench.networks.delta_operators import DeltaConvolve, DeltaLayers, DeltaMemories, PropagationCount, WorkCount
 from flowbench.networks.deqflow import DEQFlow, Equilibrium, deqflow
 from flowbench.networks.refinement import Refinement, RefinementState
-from flowbench.ops.delta import Delta, DeltaMemory
-from flowbench.ops.delta_counting import Work
-from flowbench.ops.delta_lookup import DeltaLookup
+from flowbench.ops.delta.convolution import Delta, DeltaMemory
+from flowbench.ops.delta.counting import Work
+from flowbench.ops.delta.lookup import DeltaLookup
 from flowbench.structures import FlowOutput
 
 # As _THRESHOLD_SCALES of delta_operators, for the coordinates of the lookup.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.batches import addressed_sample, shifted_noise
 
-from flowbench.data.augmentation import ImageNoise, RandomCrop, for_crop
-from flowbench.data.spatial import RandomScale
+from flowbench.data.augmentation.base import ImageNoise, RandomCrop, for_crop
+from flowbench.data.augmentation.scaling import RandomScale
 from flowbench.errors import FlowBenchError
 
 

@@ -344,7 +344,7 @@ def test_a_file_of_another_format_is_replaced(samples, folder):
 
 
 def test_an_older_version_of_the_format_is_replaced(samples, folder, monkeypatch):
-    monkeypatch.setattr("flowbench.data.decoded.VERSION", 0)
+    monkeypatch.setattr("flowbench.data.cache_files.VERSION", 0)
     fill(cached(samples, folder))
     old = {file: file.read_bytes() for file in stored(folder)}
     monkeypatch.undo()

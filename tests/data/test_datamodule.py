@@ -5,7 +5,7 @@ import torch
 from support.batches import Samples, addressed_sample
 from torch.utils.data import DataLoader
 
-from flowbench.data.augmentation import ImageNoise
+from flowbench.data.augmentation.base import ImageNoise
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.errors import FlowBenchError

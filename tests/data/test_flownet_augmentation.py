@@ -10,7 +10,7 @@ from support import golden
 from support.batches import Samples, addressed_sample, shifted_noise
 
 from flowbench.configs import build
-from flowbench.data.flownet_augmentation import RandomFlip, RandomRotate, RandomTranslate, flip, rotate, translate
+from flowbench.data.augmentation.geometric import RandomFlip, RandomRotate, RandomTranslate, flip, rotate, translate
 from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
@@ -262,7 +262,7 @@ def test_flips_are_drawn_apart_from_each_other():
 
 
 def test_a_config_lists_them_in_their_order():
-    module = "flowbench.data.flownet_augmentation"
+    module = "flowbench.data.augmentation.geometric"
     config = OmegaConf.create(
         {
             "augmentations": [

@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 from support.hydra import composed
 
 from flowbench.configs import build, config_folder
+from flowbench.data.augmentation.scaling import RandomScale
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.sample_trees import write_tree
 from flowbench.data.sets.folder import Folder
-from flowbench.data.spatial import RandomScale
 from flowbench.errors import FlowBenchError
 
 

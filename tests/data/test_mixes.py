@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from support.hydra import GROUPS, composed
 
 from flowbench.configs import build, config_folder
-from flowbench.data.augmentation import RandomCrop
+from flowbench.data.augmentation.base import RandomCrop
+from flowbench.data.augmentation.geometric import RandomFlip
+from flowbench.data.augmentation.scaling import RandomScale
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.data.flownet_augmentation import RandomFlip
 from flowbench.data.pair_files import PairFiles
 from flowbench.data.sample_trees import TREES, write_tree
-from flowbench.data.spatial import RandomScale
 from flowbench.errors import FlowBenchError
 
 # As many pairs a split, pass, direction and camera as tell every term of a sum from the others.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.batches import Samples, addressed_sample
 
-from flowbench.data.augmentation import RandomCrop
+from flowbench.data.augmentation.base import RandomCrop
 from flowbench.data.mixing import Part, TrainingSamples
 from flowbench.errors import FlowBenchError
 

@@ -11,7 +11,7 @@ from support.batches import shifted_noise
 from support.warping import warping_error
 
 from flowbench.data import photometric
-from flowbench.data.photometric import (
+from flowbench.data.augmentation.photometric import (
     ColourJitter,
     Eraser,
     change_brightness,

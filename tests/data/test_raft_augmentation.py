@@ -9,12 +9,12 @@ from support import golden
 from support.warping import warping_error
 
 from flowbench.configs import build
-from flowbench.data.augmentation import Augmentation, RandomCrop, for_crop
-from flowbench.data.flownet_augmentation import RandomFlip
-from flowbench.data.photometric import ColourJitter, Eraser
-from flowbench.data.raft_augmentation import dense_augmentations, sparse_augmentations
+from flowbench.data.augmentation.base import Augmentation, RandomCrop, for_crop
+from flowbench.data.augmentation.geometric import RandomFlip
+from flowbench.data.augmentation.photometric import ColourJitter, Eraser
+from flowbench.data.augmentation.raft import dense_augmentations, sparse_augmentations
+from flowbench.data.augmentation.scaling import RandomScale
 from flowbench.data.scenes import SyntheticScenes
-from flowbench.data.spatial import RandomScale
 from flowbench.structures import FlowSample
 
 CROP = (136, 184)
@@ -97,7 +97,7 @@ def test_the_same_generator_gives_the_same_sample_and_another_another(scenes, ki
 
 
 def test_a_config_names_a_whole_composition():
-    module = "flowbench.data.raft_augmentation"
+    module = "flowbench.data.augmentation.raft"
     dense = OmegaConf.create({"_target_": f"{module}.dense_augmentations", "scale": [-0.4, 0.8], "vertical": 0.0})
     assert build(dense) == dense_augmentations(scale=[-0.4, 0.8], vertical=0.0)
     kitti = OmegaConf.create({"_target_": f"{module}.sparse_augmentations", "scale": [-0.2, 0.4], "horizontal": 0.0})

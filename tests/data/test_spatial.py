@@ -7,8 +7,8 @@ import pytest
 from support.batches import addressed_sample, shifted_noise
 from support.warping import warping_error
 
+from flowbench.data.augmentation.scaling import RandomScale, resize, resize_sparse
 from flowbench.data.scenes import SyntheticScenes
-from flowbench.data.spatial import RandomScale, resize, resize_sparse
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 

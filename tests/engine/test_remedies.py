@@ -5,7 +5,7 @@ from support.runs import NETWORK, SMALL, run_here
 
 from flowbench.engine.train import train
 
-TRANSLATED = "data.augmentations=[{_target_: flowbench.data.flownet_augmentation.RandomTranslate, max: 10}]"
+TRANSLATED = "data.augmentations=[{_target_: flowbench.data.augmentation.geometric.RandomTranslate, max: 10}]"
 
 
 @pytest.mark.parametrize("workers", [0, 1])

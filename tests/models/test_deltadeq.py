@@ -6,7 +6,7 @@ from support.runs import SMALL, rows, run_here
 
 from flowbench.engine.evaluate import evaluate
 from flowbench.engine.train import train
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 
 SHORT = (
     "model.network.deq.solver.max_steps=4",

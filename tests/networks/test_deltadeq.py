@@ -12,8 +12,8 @@ import flowbench
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
 from flowbench.objectives import SequenceLoss
-from flowbench.ops.delta import Delta
-from flowbench.ops.delta_counting import uses_of_pixels
+from flowbench.ops.delta.convolution import Delta
+from flowbench.ops.delta.counting import uses_of_pixels
 from flowbench.structures import FlowBatch
 
 WEIGHTS = {

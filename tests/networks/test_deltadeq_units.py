@@ -16,7 +16,7 @@ from flowbench.networks.update import (
     UpdateBlock,
     UpdateStep,
 )
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 
 STEPS = 4
 PUBLISHED = Delta(threshold=0.005, rule="element", memory="reference")

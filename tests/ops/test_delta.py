@@ -7,9 +7,9 @@ from torch import nn
 
 from flowbench.errors import FlowBenchError
 from flowbench.ops.correlation import build_correlation
-from flowbench.ops.delta import Delta, DeltaConv
-from flowbench.ops.delta_counting import Work, uses_of_pixels
-from flowbench.ops.delta_lookup import DeltaLookup
+from flowbench.ops.delta.convolution import Delta, DeltaConv
+from flowbench.ops.delta.counting import Work, uses_of_pixels
+from flowbench.ops.delta.lookup import DeltaLookup
 
 KERNELS = [(1, 1), (1, 5), (5, 1), (3, 3), (7, 7)]
 

@@ -17,7 +17,7 @@ from flowbench.engine.run.devices import chosen_device, mixed_precision
 from flowbench.errors import FlowBenchError
 from flowbench.io.image import read_image
 from flowbench.models.deltadeq import DeltaDEQModel
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 from flowbench.structures import FlowOutput
 
 # A tolerance that no solve reaches.

@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from flowbench.demos.inr_network import ImplicitPicture
-from flowbench.demos.inr_solve import Solved, solve_densely, solve_pixel_by_pixel, solve_with_delta, solve_without_zeros
-from flowbench.demos.inr_training import colours, psnr
-from flowbench.ops.delta import Delta
+from examples.inr.network import ImplicitPicture
+from examples.inr.solve import Solved, solve_densely, solve_pixel_by_pixel, solve_with_delta, solve_without_zeros
+from examples.inr.training import colours, psnr
+from flowbench.ops.delta.convolution import Delta
 
 _REPEATS = 3
 # What may be lost for a fit to be called as good.

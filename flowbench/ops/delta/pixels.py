@@ -12,7 +12,7 @@ from torch import Tensor
 # Rows that were gathered are multiplied by so much slower than a whole map is convolved, 400 instead of 480 GFLOP/s.
 SLOWNESS_OF_ROWS = 1.2
 # How many input channels are multiplied in the time that it takes to add one product where it belongs, as
-# `python -m flowbench.ops.delta_break_even` measures it: about 45 in single precision. Half precision multiplies faster and
+# `python tools/delta_break_even.py` measures it: about 45 in single precision. Half precision multiplies faster and
 # adds no faster: about 130 with AVX-512, about 700 with AMX, which must not become slower than the whole map, either.
 _CHANNELS_PER_ADDITION: Mapping[torch.dtype, float] = {
     torch.float64: 45,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowbench.data.augmentation import Augmentation
+from flowbench.data.augmentation.base import Augmentation
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.data.sets.folder import Folder

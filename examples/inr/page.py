@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from flowbench.demos.inr_measure import Measured, cheapest_comparable, saved
+from examples.inr.measure import Measured, cheapest_comparable, saved
 from flowbench.report.charts import LinePlot
 from flowbench.report.colour import error_scale_image, error_to_image
 from flowbench.report.drawing import captioned, grid, scaled

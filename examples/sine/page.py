@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowbench.demos.sine_network import STEPS, UNITS, SineNetwork
-from flowbench.demos.sine_training import Epoch, sine_points
-from flowbench.demos.state_analysis import dimensions_a_step, explained_variance, first_still_step, movements
+from examples.sine.network import STEPS, UNITS, SineNetwork
+from examples.sine.state_analysis import dimensions_a_step, explained_variance, first_still_step, movements
+from examples.sine.training import Epoch, sine_points
 from flowbench.report.charts import LinePlot, StepBars
 from flowbench.report.line_plot import Line
 from flowbench.report.page import Plots, note, plots, section, write_page

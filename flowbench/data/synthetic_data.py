@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-from flowbench.data.augmentation import Augmentation, RandomCrop
+from flowbench.data.augmentation.base import Augmentation, RandomCrop
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.data.scenes import SyntheticScenes

@@ -12,7 +12,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from flowbench.data.checks import check, check_probability, is_number, is_pixels
+from flowbench.data.augmentation.checks import check, check_probability, is_number, is_pixels
 from flowbench.structures import FlowSample
 
 _RGB_TO_GREY = np.array([0.299, 0.587, 0.114])

@@ -8,11 +8,11 @@ import pytest
 import torch
 from support import golden
 
-from flowbench.demos.sine import main
-from flowbench.demos.sine_network import STEPS, UNITS
-from flowbench.demos.sine_page import STILL
-from flowbench.demos.sine_training import EPOCHS, fit_sine, new_network, sine_points
-from flowbench.demos.state_analysis import dimensions_a_step, explained_variance, first_still_step, movements
+from examples.sine.__main__ import main
+from examples.sine.network import STEPS, UNITS
+from examples.sine.page import STILL
+from examples.sine.state_analysis import dimensions_a_step, explained_variance, first_still_step, movements
+from examples.sine.training import EPOCHS, fit_sine, new_network, sine_points
 
 CASE = golden.case("fitting_sin")
 

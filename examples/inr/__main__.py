@@ -1,4 +1,4 @@
-"""A photograph as the equilibrium of a small network, with and without the delta rule: `python -m flowbench.demos.inr`."""
+"""A photograph as the equilibrium of a small network, with and without the delta rule: `python -m examples.inr`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import get_args
 import torch
 from rich.console import Console
 
-from flowbench.demos.inr_measure import COMPARABLE, cheapest_comparable, measure, saved
-from flowbench.demos.inr_network import FREQUENCIES, ImplicitPicture, InrSettings, Kind
-from flowbench.demos.inr_page import comparison, table_rows, write_inr_page
-from flowbench.demos.inr_training import fit_picture
-from flowbench.demos.program import count, run
+from examples.inr.measure import COMPARABLE, cheapest_comparable, measure, saved
+from examples.inr.network import FREQUENCIES, ImplicitPicture, InrSettings, Kind
+from examples.inr.page import comparison, table_rows, write_inr_page
+from examples.inr.training import fit_picture
+from examples.program import count, run
 from flowbench.io import read_image, write_image
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 from flowbench.report.drawing import scaled
 from flowbench.report.table import print_table, rows_table
 
@@ -33,7 +33,7 @@ _RULES = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fits the photograph, prints quality and cost of every way of solving, and writes a page and its picture."""
-    parser = argparse.ArgumentParser(prog="python -m flowbench.demos.inr", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.inr", description=__doc__)
     parser.add_argument("--kind", choices=get_args(Kind), default="siren", help="the features of a place")
     parser.add_argument("--image", type=Path, default=_PHOTOGRAPH, help="the photograph")
     parser.add_argument("--width", type=count, default=192, help="in pixels, to which the photograph is scaled")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from flowbench.ops.correlation import Correlation
-from flowbench.ops.delta import Delta
-from flowbench.ops.delta_pixels import as_rows, rms_of_rows
+from flowbench.ops.delta.convolution import Delta
+from flowbench.ops.delta.pixels import as_rows, rms_of_rows
 
 # From this share of pixels on, looking up all windows is quicker than these alone: 2/3 as measured with two threads.
 _BREAK_EVEN = 0.65

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from flowbench.data.augmentation import Augmentation, RandomCrop
-from flowbench.data.flownet_augmentation import RandomFlip
-from flowbench.data.photometric import ColourJitter, Eraser
-from flowbench.data.spatial import RandomScale
+from flowbench.data.augmentation.base import Augmentation, RandomCrop
+from flowbench.data.augmentation.geometric import RandomFlip
+from flowbench.data.augmentation.photometric import ColourJitter, Eraser
+from flowbench.data.augmentation.scaling import RandomScale
 
 
 def dense_augmentations(

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from flowbench.data.checks import check, is_pixels
+from flowbench.data.augmentation.checks import check, is_pixels
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowSample
 

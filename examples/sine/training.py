@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from flowbench.demos.sine_network import SineNetwork
+from examples.sine.network import SineNetwork
 
 POINTS = 200
 EPOCHS = 600

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from flowbench.demos.inr_network import ImplicitPicture
+from examples.inr.network import ImplicitPicture
 from flowbench.deq import DEQ, FixedPoint, JacobianPenalty, PhantomGradient
 from flowbench.images import unit_range
 

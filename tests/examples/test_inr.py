@@ -7,10 +7,10 @@ import pytest
 import torch
 from support.golden import ASSETS
 
-from flowbench.demos.inr import main
-from flowbench.demos.inr_measure import COMPARABLE, cheapest_comparable, measure, saved
-from flowbench.demos.inr_network import FREQUENCIES, ImplicitPicture, InrSettings
-from flowbench.demos.inr_solve import (
+from examples.inr.__main__ import main
+from examples.inr.measure import COMPARABLE, cheapest_comparable, measure, saved
+from examples.inr.network import FREQUENCIES, ImplicitPicture, InrSettings
+from examples.inr.solve import (
     MAX_STEPS,
     TOLERANCE,
     DeltaStep,
@@ -19,9 +19,9 @@ from flowbench.demos.inr_solve import (
     solve_with_delta,
     solve_without_zeros,
 )
-from flowbench.demos.inr_training import colours, fit_picture, places, psnr
+from examples.inr.training import colours, fit_picture, places, psnr
 from flowbench.io import read_image
-from flowbench.ops.delta import Delta
+from flowbench.ops.delta.convolution import Delta
 
 KINDS = ["siren", "fourier"]
 MEMORIES = ["reference", "bounded"]

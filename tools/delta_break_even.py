@@ -1,8 +1,8 @@
 """A measurement of the share of active pixels from which the whole map is quicker.
 
-`python -m flowbench.ops.delta_break_even` runs it.
-For each precision it prints what `delta_pixels` holds as a constant: how many input channels are multiplied in the time that
-it takes to add one product where it belongs.
+`python tools/delta_break_even.py` runs it.
+For each precision it prints what `flowbench/ops/delta/pixels.py` holds as a constant: how many input channels are multiplied
+in the time that it takes to add one product where it belongs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from flowbench.ops.delta import Delta, DeltaConv
-from flowbench.ops.delta_pixels import SLOWNESS_OF_ROWS
+from flowbench.ops.delta.convolution import Delta, DeltaConv
+from flowbench.ops.delta.pixels import SLOWNESS_OF_ROWS
 
 _SIZE = (55, 128)
 # Input channels, output channels, kernel: layers of DEQ-Flow B and H.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from flowbench.data.checks import check, check_probability, is_number, is_pixels, is_range
+from flowbench.data.augmentation.checks import check, check_probability, is_number, is_pixels, is_range
 from flowbench.structures import FlowSample
 
 

@@ -1,4 +1,4 @@
-"""An equilibrium network learns a sine: `python -m flowbench.demos.sine`. A page shows how its states converge."""
+"""An equilibrium network learns a sine: `python -m examples.sine`. A page shows how its states converge."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowbench.demos.program import count, run
-from flowbench.demos.sine_page import STILL, SineFigures, write_sine_page
-from flowbench.demos.sine_training import EPOCHS, fit_sine, new_network
+from examples.program import count, run
+from examples.sine.page import STILL, SineFigures, write_sine_page
+from examples.sine.training import EPOCHS, fit_sine, new_network
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains, prints the figures, and writes `sine.html`."""
-    parser = argparse.ArgumentParser(prog="python -m flowbench.demos.sine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.sine", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("outputs/demos"), help="folder of the page")
     parser.add_argument("--epochs", type=count, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0)

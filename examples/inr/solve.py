@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flowbench.demos.inr_network import ImplicitPicture
-from flowbench.demos.inr_training import places
+from examples.inr.network import ImplicitPicture
+from examples.inr.training import places
 from flowbench.deq import FixedPoint, Solution, State
 from flowbench.deq.stopping import Converged
-from flowbench.ops.delta import Delta, DeltaConv, DeltaMemory
+from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory
 
 MAX_STEPS = 60
 TOLERANCE = 1e-3

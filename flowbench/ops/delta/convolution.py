@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowbench.errors import FlowBenchError
-from flowbench.ops.delta_pixels import PixelKernel, as_rows, rms_of_rows
+from flowbench.ops.delta.pixels import PixelKernel, as_rows, rms_of_rows
 
 Rule = Literal["element", "pixel"]
 MemoryRule = Literal["bounded", "reference"]
