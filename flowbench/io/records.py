@@ -13,6 +13,9 @@ import numpy as np
 
 from flowbench.io.atomic import written_aside
 
+# What stands in one row of a table, by column.
+Row = dict[str, Any]
+
 
 def write_json(path: str | Path, content: Any) -> None:
     """Writes mappings, sequences, numbers (also numpy's) and text; what is not finite becomes null, as JSON has no NaN.

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import flowbench
 from flowbench.data.mixing import Part, TrainingSamples
-from flowbench.engine import benchmark as benchmark_module
 from flowbench.engine.benchmark import benchmark
 from flowbench.engine.benchmarks import data as benchmark_data
+from flowbench.engine.benchmarks import network as benchmark_module
 from flowbench.engine.benchmarks.measure import matmul_rate
 
 

@@ -12,9 +12,10 @@ from support.hydra import GROUPS
 from support.models import short_model
 from support.runs import ROOT, run, run_here
 
-from flowbench.engine import export as export_module
-from flowbench.engine.export import check_exportable, export, export_model
+from flowbench.engine.export import export
+from flowbench.engine.exporting import network as export_module
 from flowbench.engine.exporting.formats import FORMATS
+from flowbench.engine.exporting.network import check_exportable, export_model
 from flowbench.engine.exporting.support_table import EXPORTABLE, FORMAT_NAMES, markdown_table
 from flowbench.errors import FlowBenchError
 

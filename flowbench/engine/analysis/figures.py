@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from flowbench.deq.convergence import Convergence
+from flowbench.io.records import Row
 from flowbench.networks.delta_shares import DeltaSolve, LayerShares
 from flowbench.report.convergence_page import FirstSteps, PartFigures, RuleFigures
 
 ALL_LAYERS = "all layers"
-Row = dict[str, Any]
 
 
 def part_figures(name: str, part: Convergence, to_picture: Callable[[Tensor], Tensor]) -> PartFigures:

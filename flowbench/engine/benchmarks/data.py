@@ -6,7 +6,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +17,8 @@ from flowbench.data.mixing import TrainingSamples
 from flowbench.data.sample_trees import write_tree
 from flowbench.engine.benchmarks.settings import BenchmarkSettings
 from flowbench.engine.config.groups import data_config
+from flowbench.io.records import Row
 from flowbench.structures import FlowDataset, FlowSample
-
-Row = dict[str, Any]
 
 
 def data_rows(settings: BenchmarkSettings) -> list[Row]:
