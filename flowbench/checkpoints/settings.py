@@ -1,8 +1,8 @@
-"""The settings that a checkpoint remembers: somebody else's text, in which nothing is interpreted but references to roots.
+"""The settings that a checkpoint remembers: somebody else's text, in which only the folders of data sets are filled in.
 
-A remembered container holds plain values. `{roots.<set>}` in a path stands for the folder of a data set, which the reader of
-the checkpoint may have elsewhere; older files write `${roots.<set>}`. Any other text with `${` is refused: OmegaConf, here
-or in a program that reads what we write, would take it for an instruction.
+A remembered container holds plain values. `{paths.<set>}` in a path stands for the folder of a data set, which the reader of
+the checkpoint may have elsewhere; older files write `{roots.<set>}` or `${roots.<set>}`. Any other text with `${` is refused:
+OmegaConf, here or in a program that reads what we write, would take it for an instruction.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _DEEPEST, _MOST = 32, 100_000
 _LARGEST, _LARGEST_OF_MODEL = 2**32, 2**16
 # The settings of data that are paths, by the last part of their keys and by what they lie below.
 _PATHS = {"cutouts", "flow", "folder", "images", "lists", "root", "second", "split_file", "textures"}
-_REFERENCE = re.compile(r"\$?\{roots\.(\w+)\}")
-# The roots of conf/roots as files before had them: they follow the environment of whoever reads the checkpoint.
+_REFERENCE = re.compile(r"\$?\{(?:paths|roots)\.(\w+)\}")
+# The folders of conf/paths.yaml as older files have them: they follow the environment of whoever reads the checkpoint.
 _ROOT_OF_ENVIRONMENT = "${oc.env:FLOWBENCH_DATA"
 
 
@@ -142,8 +142,8 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def reference(name: str) -> str:
-    """How a checkpoint's data refers to the folder roots.<name>."""
-    return f"{{roots.{name}}}"
+    """How a checkpoint's data refers to the folder paths.<name>."""
+    return f"{{paths.{name}}}"
 
 
 def chosen_roots(remembered: Mapping[str, Any], own: Mapping[str, Any], written: Mapping[str, Any]) -> Settings:
@@ -181,7 +181,7 @@ def with_roots(data: Any, roots: Mapping[str, Any], *, path: bool = False) -> An
 def _root(name: str, roots: Mapping[str, Any]) -> Any:
     if name not in roots:
         raise FlowBenchError(
-            f"The checkpoint's data lie in the root '{name}', which is unknown here: add +roots.{name}=<folder>."
+            f"The checkpoint's data lie in the root '{name}', which is unknown here: add +paths.{name}=<folder>."
         )
     return roots[name]
 

@@ -3,7 +3,7 @@
 They try out a configuration, a doctor or the speed of loading before the real data is there:
 
     write_tree("sintel", "datasets/Sintel", pairs=3)
-    python train.py data=sintel roots.sintel=datasets/Sintel ...
+    python train.py data=sintel paths.sintel=datasets/Sintel ...
 
 Pair number k of each split, pass, direction and camera is a sequence of its own, of two frames, and shows one scene: that of
 `scenes(...).pair(k)`, whose truth is that of the pair. The flow of a last frame, where the data set has it, is that of the

@@ -77,7 +77,7 @@ def evaluate(settings: EvaluateSettings, run: Run) -> list[EvaluationResult]:
 def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) -> list[FlowDataModule]:
     """The data that was asked for, one or several, or else the data that the checkpoint was trained on.
 
-    That lies where it remembers, or in a folder that roots.<set> names.
+    That lies where it remembers, or in a folder that paths.<set> names.
 
     Args:
         settings: Of their data, a config without a `_target_` changes what the checkpoint remembers.
@@ -88,8 +88,8 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
     changes = plain(settings.data) or {}
     if not isinstance(remembered.get("data"), Mapping):
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    kept = remembered.get("roots")
-    own = settings.roots if settings.roots is not None else OmegaConf.create()
+    kept = remembered.get("paths", remembered.get("roots"))
+    own = settings.paths if settings.paths is not None else OmegaConf.create()
     written = cast(Mapping[str, Any], OmegaConf.to_container(own, resolve=False))
     roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(own), written)
     # The cache is written by training alone, in a folder of the machine that trained.

@@ -174,13 +174,13 @@ def training_data(settings: TrainSettings) -> FlowDataModule:
 
 
 def remembered_data(settings: TrainSettings) -> dict[str, Any]:
-    """What a checkpoint remembers of the data: `data`, which refers to its roots, and those `roots` that the environment
+    """What a checkpoint remembers of the data: `data`, which refers to its `paths`, and those of them that the environment
     does not give."""
-    roots = resolved(settings.roots if settings.roots is not None else OmegaConf.create())
-    referring = OmegaConf.merge(settings.config(), {"roots": {name: reference(name) for name in roots}})
+    roots = resolved(settings.paths if settings.paths is not None else OmegaConf.create())
+    referring = OmegaConf.merge(settings.config(), {"paths": {name: reference(name) for name in roots}})
     return {
         "data": resolved(referring.data),
-        "roots": {name: root for name, root in roots.items() if "${" not in str(root)},
+        "paths": {name: root for name, root in roots.items() if "${" not in str(root)},
     }
 
 

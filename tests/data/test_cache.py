@@ -33,7 +33,7 @@ FORK = multiprocessing.get_context("fork")
 class Numbered(PairFiles):
     """Pairs of noise; the last one has no mask of occlusions."""
 
-    title, root_key, tree = "Numbered", "roots.numbered", "    0_flow.flo, ..."
+    title, root_key, tree = "Numbered", "paths.numbered", "    0_flow.flo, ..."
 
     def list_pairs(self) -> list[PairPaths]:
         return [self._pair(number) for number in range(COUNT)]

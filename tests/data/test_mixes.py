@@ -36,11 +36,11 @@ def data_of(name: str, folder: Path, *overrides: str) -> FlowDataModule:
     """What conf/data/<name>.yaml says. Composed by Hydra, which takes long, where there are overrides."""
     roots = {each: str(folder / each) for each in FILES}
     if overrides:
-        places = [f"roots.{each}={root}" for each, root in roots.items()]
+        places = [f"paths.{each}={root}" for each, root in roots.items()]
         config = composed("train", f"data={name}", "schedule=synthetic", *places, *overrides)
     else:
         data = OmegaConf.load(config_folder() / f"data/{name}.yaml")
-        config = OmegaConf.create({"roots": roots | {"chairs_split": None}, "data": data})
+        config = OmegaConf.create({"paths": roots | {"chairs_split": None}, "data": data})
     return build(config.data)
 
 

@@ -18,7 +18,7 @@ class Numbers(PairFiles):
     """Pairs that are names only."""
 
     title = "Numbers"
-    root_key = "roots.numbers"
+    root_key = "paths.numbers"
     tree = "    0.png, 1.png, ..."
 
     def list_pairs(self) -> list[PairPaths]:

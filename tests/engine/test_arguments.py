@@ -87,7 +87,7 @@ def test_any_file_name_is_read_as_it_was_typed(name):
 @given(NAMES)
 def test_what_is_in_hydras_grammar_already_stays(name):
     assume(is_name(name))
-    words = hydra_words([f"init={name}", f"roots.sintel={name}", f"hydra.run.dir={name}"], config="train")
+    words = hydra_words([f"init={name}", f"paths.sintel={name}", f"hydra.run.dir={name}"], config="train")
     assert hydra_words(words, config="train") == words
 
 
@@ -96,7 +96,7 @@ def test_what_is_in_hydras_grammar_already_stays(name):
 @given(NAMES)
 def test_roots_and_run_folders_take_any_name_but_for_references(name):
     assume(is_name(name) and "${" not in name)
-    keys = ("roots.sintel", "hydra.run.dir", "data.images", "data.val.flow", "data.lists.test")
+    keys = ("paths.sintel", "hydra.run.dir", "data.images", "data.val.flow", "data.lists.test")
     words = [f"{key}={name}" for key in keys]
     config = values(hydra_words(words, config="train"))
     assert {OmegaConf.select(config, key) for key in keys} == {name}
@@ -158,7 +158,7 @@ def test_settings_that_name_no_file_are_left_alone():
 
 
 def test_references_in_folders_stay_references():
-    words = ["hydra.run.dir=outputs/${now:%Y}/a", "roots.sintel=${oc.env:DATA}/Sintel"]
+    words = ["hydra.run.dir=outputs/${now:%Y}/a", "paths.sintel=${oc.env:DATA}/Sintel"]
     assert hydra_words(words, config="train") == words
 
 
@@ -233,3 +233,9 @@ def test_other_processes_are_given_the_same_words(hydra_config, name):
     hydra_config.set_config(composed(words, "evaluate"))
     assert list(job_overrides()) == words
     assert composed(job_overrides(), "evaluate").ckpt == name
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_the_folders_of_data_sets_are_known_by_their_old_name(sign, capsys):
+    assert hydra_words([f"{sign}roots.sintel=a"], config="evaluate") == [f"{sign}paths.sintel=a"]
+    assert "roots.sintel= is called paths.sintel= today; the old name still works." in capsys.readouterr().err

@@ -189,7 +189,7 @@ def test_a_picture_that_cannot_be_read_does_not_end_the_check(checked, submissio
     truncated(tmp_path / "KITTI/testing/image_2/000000_10.png")
     folder = submission("kitti")
     in_8_bits(folder / FILES["kitti"][1])
-    ended = checked("data=kitti", f"submission={folder}", f"roots.kitti={tmp_path}/KITTI")
+    ended = checked("data=kitti", f"submission={folder}", f"paths.kitti={tmp_path}/KITTI")
     assert ended.code == 1
     assert "image_2/000000_10.png: truncated" in ended.told
     assert "0 missing, 0 unexpected, 2 wrong" in ended.told
@@ -203,7 +203,7 @@ def test_a_picture_that_cannot_be_read_does_not_end_the_check(checked, submissio
         (["data=sintel", "submission=gone"], "There is no folder 'gone'"),
         (["data=chairs", "submission=."], "No server takes results on data=chairs"),
         (["data=[sintel,kitti]", "submission=."], "one data set at a time"),
-        (["data=kitti", "submission=.", "roots.kitti=gone"], "KITTI 2015: there is no folder 'gone'"),
+        (["data=kitti", "submission=.", "paths.kitti=gone"], "KITTI 2015: there is no folder 'gone'"),
     ],
 )
 def test_a_mistake_is_one_sentence(checked, words, sentence):

@@ -19,7 +19,7 @@ def described(tmp_path):
 
 def test_scenes_are_set_beside_a_data_set(described, tmp_path):
     write_tree("sintel", tmp_path / "Sintel", pairs=3, size=(32, 48))
-    words = ("data/scenes=rich", "data@beside=sintel", f"roots.sintel={tmp_path / 'Sintel'}", "size=[64,96]")
+    words = ("data/scenes=rich", "data@beside=sintel", f"paths.sintel={tmp_path / 'Sintel'}", "size=[64,96]")
     ended, (ours, theirs) = described("data=synthetic", "data.scenes.size=[64,96]", *words)
     assert ended.code == 0
     assert (ours["pairs of"], theirs["pairs of"]) == ("synthetic (data)", "sintel (beside)")

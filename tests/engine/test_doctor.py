@@ -93,7 +93,7 @@ def test_a_whole_tree_has_no_problems_and_fewer_pairs_than_published_are_no_erro
 @pytest.mark.parametrize("name", [name for name in TREES if name not in ("folder", "things_subset")])
 def test_warping_finds_nothing_wrong_with_the_sample_trees(examine, tmp_path, name):
     write_tree(name, tmp_path / name, pairs=5, size=(64, 80))
-    ended, figures, problems = examine(f"data={name}", f"roots.{name}={tmp_path / name}")
+    ended, figures, problems = examine(f"data={name}", f"paths.{name}={tmp_path / name}")
     own = [each for each in figures["sets"] if each["root"] == str(tmp_path / name)]
     assert not [problem for problem in problems if "warped" in problem["problem"]], ended.told
     warped = [each["after warping (median)"] for each in own if each["after warping (median)"] is not None]
@@ -119,7 +119,7 @@ def test_the_figures_are_those_of_the_truth(examine):
 
 def test_every_bad_file_is_listed_in_one_run(examine, chairs):
     expected = damage(chairs)
-    ended, figures, problems = examine("data=chairs", f"roots.chairs={chairs.parent}")
+    ended, figures, problems = examine("data=chairs", f"paths.chairs={chairs.parent}")
     assert {problem["file"] for problem in problems} == {str(chairs / name) for name in expected}
     for name, what in expected.items():
         (found,) = [problem for problem in problems if problem["file"] == str(chairs / name)]
@@ -135,7 +135,7 @@ def test_every_bad_file_is_listed_in_one_run(examine, chairs):
 def test_the_number_of_workers_changes_nothing(examine, chairs):
     damage(chairs)
     runs = [
-        examine("data=chairs", f"roots.chairs={chairs.parent}", folder=str(workers), workers=workers)
+        examine("data=chairs", f"paths.chairs={chairs.parent}", folder=str(workers), workers=workers)
         for workers in (0, 2)
     ]
     assert runs[0][1:] == runs[1][1:]
@@ -149,7 +149,7 @@ def test_strange_flow_is_a_warning(examine, chairs):
     (chairs / "00001_flow.flo").write_bytes(header + flow.tobytes())
     flow[0, 0] = (300, 400)
     write_flow(chairs / "00002_flow.flo", flow)
-    ended, figures, problems = examine("data=chairs", f"roots.chairs={chairs.parent}")
+    ended, figures, problems = examine("data=chairs", f"paths.chairs={chairs.parent}")
     assert ended.code == 0
     assert [(problem["level"], problem["problem"]) for problem in problems] == [
         ("warning", "2 values of the flow are not finite; their pixels count as unknown"),
@@ -161,10 +161,10 @@ def test_strange_flow_is_a_warning(examine, chairs):
 
 
 def test_a_missing_root_is_told_with_its_tree_and_the_other_sets_go_on(examine, tmp_path):
-    ended, figures, problems = examine("data=[chairs,kitti]", f"roots.kitti={tmp_path / 'nowhere'}")
+    ended, figures, problems = examine("data=[chairs,kitti]", f"paths.kitti={tmp_path / 'nowhere'}")
     assert ended.code == 1
     assert f"there is no folder '{tmp_path / 'nowhere'}'" in ended.told
-    assert "Set roots.kitti=<folder>" in ended.told
+    assert "Set paths.kitti=<folder>" in ended.told
     assert "training/image_2/000000_10.png, 000000_11.png" in ended.told
     assert "error: 1 of 3 data sets cannot be listed: " in ended.told
     assert by_use(figures)["chairs train/chairs"]["readable"] == PAIRS
@@ -196,7 +196,7 @@ def test_a_mix_is_counted_with_its_repetitions_and_each_listing_is_told_once(exa
 def test_a_quick_look_opens_some_pairs_and_still_misses_no_file(examine, chairs):
     (chairs / "00002_flow.flo").unlink()
     write_image(chairs / "00003_img2.ppm", np.zeros((20, 48, 3), np.uint8))
-    ended, figures, problems = examine("data=chairs", f"roots.chairs={chairs.parent}", "at_most=1")
+    ended, figures, problems = examine("data=chairs", f"paths.chairs={chairs.parent}", "at_most=1")
     assert [problem["file"] for problem in problems] == [str(chairs / "00002_flow.flo")]
     assert by_use(figures)["train/chairs"]["readable"] == 1
     assert by_use(figures)["train/chairs"]["pairs"] == PAIRS

@@ -32,7 +32,7 @@ def test_fastflownet_is_evaluated_on_kitti_at_the_size_that_is_asked_for(tmp_pat
         f"+ckpt={tmp_path / 'official.pth'}",
         "model=fastflownet",
         "data=kitti",
-        f"roots.kitti={tmp_path / 'kitti'}",
+        f"paths.kitti={tmp_path / 'kitti'}",
     )
     enlarged = figures(tmp_path / "enlarged", *words)
     resized = figures(tmp_path / "resized", *words, "model.fitting.size=[128,128]")

@@ -40,7 +40,7 @@ def folder(checkpoint, data, tmp_path_factory):
 
 
 def evaluated(checkpoint, data, folder, *words):
-    roots = [f"roots.{name}={data / root}" for name, root in ROOTS.items()]
+    roots = [f"paths.{name}={data / root}" for name, root in ROOTS.items()]
     words = (f"+ckpt={checkpoint}", "trainer.accelerator=cpu", "data.workers=0", "pictures=0", *roots, *words)
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={folder}")
     assert ended.code == 0, ended.told
@@ -111,7 +111,7 @@ def test_what_the_protocol_changes_of_the_models_own_settings_is_told(checkpoint
 
 
 def test_the_truth_of_a_submission_is_not_there_to_evaluate_on(checkpoint, data, tmp_path):
-    words = (f"+ckpt={checkpoint}", "data=kitti", "split=submission", f"roots.kitti={data / 'KITTI'}")
+    words = (f"+ckpt={checkpoint}", "data=kitti", "split=submission", f"paths.kitti={data / 'KITTI'}")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
     assert "split=submission: one of train, val, test is needed" in ended.told
@@ -126,8 +126,8 @@ def test_the_command_line_wins_over_the_protocol(checkpoint, data, tmp_path):
 
 
 def test_a_missing_set_names_its_tree_and_its_key(checkpoint, tmp_path):
-    words = (f"+ckpt={checkpoint}", "data=[kitti,sintel]", f"roots.kitti={tmp_path / 'nowhere'}", "data.workers=0")
+    words = (f"+ckpt={checkpoint}", "data=[kitti,sintel]", f"paths.kitti={tmp_path / 'nowhere'}", "data.workers=0")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
-    for part in ("KITTI 2015: there is no folder", "Set roots.kitti=<folder>", "training/flow_occ/000000_10.png"):
+    for part in ("KITTI 2015: there is no folder", "Set paths.kitti=<folder>", "training/flow_occ/000000_10.png"):
         assert part in ended.told

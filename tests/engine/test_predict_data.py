@@ -171,7 +171,7 @@ def test_a_warm_start_ends_with_its_sequence(predicted, model, tmp_path):
     words = (
         "data=sintel",
         "~data.submission.final",
-        f"roots.sintel={tmp_path}/Sintel",
+        f"paths.sintel={tmp_path}/Sintel",
         "submission=true",
         "iterations=2",
     )
@@ -232,7 +232,7 @@ def test_the_built_in_scenes_are_predicted_like_any_data(predicted):
         (["data=sintel", "video=true"], r"video=true: a data set's pairs are no video"),
         (["data=[sintel,kitti]"], r"data=\[sintel,kitti\]: one data set at a time"),
         (["+data.workers=0"], r"add data=<name>"),
-        (["data=sintel", "submission=true", "roots.sintel=gone"], r"no folder 'gone'.*roots\.sintel"),
+        (["data=sintel", "submission=true", "paths.sintel=gone"], r"no folder 'gone'.*paths\.sintel"),
         ([], r"No input was given: add input=.* or data=<name>"),
     ],
 )
@@ -246,5 +246,5 @@ def test_an_error_of_the_model_names_the_pair(predicted, tmp_path):
     write_pan(tmp_path / "KITTI/testing/image_2", ["000000_10.png", "000000_11.png"], (0, 3))
     for path in (tmp_path / "KITTI/testing/image_2").iterdir():
         write_image(path, read_image(path)[:4, :4])
-    ended, _ = predicted("data=kitti", "submission=true", f"roots.kitti={tmp_path}/KITTI", code=1)
+    ended, _ = predicted("data=kitti", "submission=true", f"paths.kitti={tmp_path}/KITTI", code=1)
     assert "error: kitti/testing/000000_10: A picture of 4x4" in ended.told

@@ -11,7 +11,8 @@ import flowbench
 from flowbench.data.sample_trees import write_tree
 from flowbench.engine.evaluate import evaluate
 
-TODAY = ("{roots.chairs}", "{roots.chairs_split}")
+TODAY = ("{paths.chairs}", "{paths.chairs_split}")
+OLD = ("{roots.chairs}", "{roots.chairs_split}")
 OLDER = ("${roots.chairs}", "${roots.chairs_split}")
 ENVIRONMENT = "${oc.env:FLOWBENCH_DATA,datasets}/FlyingChairs_release"
 
@@ -39,6 +40,7 @@ def remembered(root, split_file):
     ("form", "roots"),
     [
         (TODAY, {"chairs_split": None}),
+        (OLD, {"chairs_split": None}),
         (TODAY, {"chairs": "THERE", "chairs_split": None}),
         (OLDER, {"chairs": ENVIRONMENT, "chairs_split": None}),
         (OLDER, {"chairs": "THERE", "chairs_split": None}),
@@ -49,19 +51,20 @@ def test_the_data_are_found(form, roots, given, model, datasets, tmp_path, monke
     folder = datasets / "FlyingChairs_release"
     roots = {name: str(folder) if root == "THERE" else root for name, root in roots.items()}
     if given:
-        roots, words = roots | {"chairs": "/nowhere"}, [f"roots.chairs={folder}"]
+        roots, words = roots | {"chairs": "/nowhere"}, [f"paths.chairs={folder}"]
     else:
         words = []
         monkeypatch.setenv("FLOWBENCH_DATA", str(datasets))
-    path = save_ours(model, tmp_path / "ours.ckpt", data=remembered(*form), roots=roots)
+    remember = {"data": remembered(*form), ("paths" if form is TODAY else "roots"): roots}
+    path = save_ours(model, tmp_path / "ours.ckpt", **remember)
     ended = run_here(evaluate, "evaluate", f"+ckpt={path}", "pictures=0", f"hydra.run.dir={tmp_path}/run", *words)
     assert ended.code == 0, ended.told
     assert json.loads((tmp_path / "run/metrics.json").read_text())["settings"]["data"] == "chairs"
 
 
 def test_a_root_that_nobody_knows_is_asked_for(model, tmp_path):
-    data = remembered("{roots.mine}", None)
-    path = save_ours(model, tmp_path / "ours.ckpt", data=data, roots={})
+    data = remembered("{paths.mine}", None)
+    path = save_ours(model, tmp_path / "ours.ckpt", data=data, paths={})
     ended = run_here(evaluate, "evaluate", f"+ckpt={path}", f"hydra.run.dir={tmp_path}/run")
     assert ended.code == 1
-    assert "add +roots.mine=<folder>" in ended.told
+    assert "add +paths.mine=<folder>" in ended.told

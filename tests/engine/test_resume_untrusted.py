@@ -27,8 +27,9 @@ def resumed(finished, monkeypatch):
     monkeypatch.setenv("FLOWBENCH_TEST_SECRET", SECRET)
     config = (finished / "config.yaml").read_text()
 
-    def resume(place, value, *words):
+    def resume(place, value, *words, without=None):
         settings = yaml.safe_load(config)
+        settings.pop(without, None)
         *parents, last = place.split(".")
         node = settings
         for name in parents:
@@ -95,7 +96,7 @@ def test_the_environment_is_not_read(text, place, resumed, finished):
 
 
 def test_the_folder_of_all_data_may_come_from_the_environment(resumed):
-    ended = resumed("roots.sintel", "${oc.env:FLOWBENCH_DATA,datasets}/Sintel")
+    ended = resumed("paths.sintel", "${oc.env:FLOWBENCH_DATA,datasets}/Sintel")
     assert "is complete (1 of 1 steps)" in ended.told
 
 
@@ -113,6 +114,13 @@ def test_a_logger_takes_named_options_only(option, resumed):
     ended = resumed(f"logger.tensorboard.{option}", "x")
     assert ended.code == 1
     assert f"unexpected keyword argument '{option}'" in ended.told
+
+
+def test_a_run_that_calls_its_paths_roots_is_known(resumed, finished):
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    roots = {name: str(root).replace("${paths.", "${roots.") for name, root in config["paths"].items()}
+    ended = resumed("roots", roots, without="paths")
+    assert "is complete (1 of 1 steps)" in ended.told
 
 
 def test_the_old_name_of_the_logger_is_known(resumed):

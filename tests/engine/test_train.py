@@ -94,8 +94,8 @@ def test_checkpoints_hold_plain_settings_and_are_enough_to_evaluate(folder, tmp_
     contents = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
     config = yaml.safe_load((folder / "config.yaml").read_text())
     # The folders of data sets follow the environment of whoever reads the checkpoint.
-    roots = {name: root for name, root in config["roots"].items() if "${" not in str(root)}
-    settings = {"model": config["model"], "data": config["data"], "roots": roots, "training_size": [64, 64]}
+    roots = {name: root for name, root in config["paths"].items() if "${" not in str(root)}
+    settings = {"model": config["model"], "data": config["data"], "paths": roots, "training_size": [64, 64]}
     assert contents["hyper_parameters"] == settings
     assert plain(contents["hyper_parameters"])
     best = f"+ckpt={folder / 'checkpoints/best.ckpt'}"

@@ -57,7 +57,7 @@ def test_frozen_statistics_stay_in_every_process(tmp_path):
 
 def test_statistics_move_on_chairs(tmp_path):
     write_tree("chairs", tmp_path / "chairs", pairs=2, size=(80, 96))
-    words = (*SHORT, "data=chairs", f"roots.chairs={tmp_path / 'chairs'}", "schedule.crop=[64,64]")
+    words = (*SHORT, "data=chairs", f"paths.chairs={tmp_path / 'chairs'}", "schedule.crop=[64,64]")
     ended = run_here(train, "train", *words, "data.protocol.updates=1", f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.code == 0, ended.told
     counts = {value.item() for name, value in statistics(tmp_path / "run").items() if name.endswith("tracked")}

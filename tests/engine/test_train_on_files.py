@@ -31,7 +31,7 @@ def roots(tmp_path):
     names = {"chairs": 2, "things": 1}
     for name, pairs in names.items():
         write_tree(name, tmp_path / name, pairs=pairs, size=(80, 96))
-    return [f"roots.{name}={tmp_path / name}" for name in names]
+    return [f"paths.{name}={tmp_path / name}" for name in names]
 
 
 def trained(folder, *words):
@@ -77,7 +77,7 @@ def test_an_unreadable_validation_pair_is_left_out_before_the_first_step(tmp_pat
     write_tree("kitti", tmp_path / "kitti", pairs=3, size=(80, 96))
     damaged = tmp_path / "kitti" / "training" / "flow_occ" / "000001_10.png"
     damaged.write_bytes(damaged.read_bytes()[:-40])
-    words = ("data=kitti", f"roots.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
+    words = ("data=kitti", f"paths.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
     ended = trained(tmp_path / "run", *words)
     assert ended.code == 0, ended.told
     told = (tmp_path / "run" / "skipped.txt").read_text().splitlines()
@@ -94,7 +94,7 @@ def test_a_validation_pair_that_becomes_unreadable_does_not_end_the_run(tmp_path
         return validated(self)
 
     monkeypatch.setattr(FlowDataModule, "val_dataloader", after_the_disk_failed)
-    words = ("data=kitti", f"roots.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
+    words = ("data=kitti", f"paths.kitti={tmp_path / 'kitti'}", "data.on_error=skip")
     ended = trained(tmp_path / "run", *words)
     assert ended.code == 0, ended.told
     assert f"(validation) {damaged}" in (tmp_path / "run" / "skipped.txt").read_text()
@@ -109,9 +109,9 @@ def test_a_checkpoint_finds_its_data_where_the_command_line_says(roots, tmp_path
     words = (f"+ckpt={tmp_path / 'run/checkpoints/last.ckpt'}", "pictures=0", "iterations=1", "trainer.accelerator=cpu")
     ended = run_here(evaluate, "evaluate", *words, f"hydra.run.dir={tmp_path / 'nowhere'}")
     assert ended.code == 1
-    assert "Set roots.chairs=<folder>" in ended.told
+    assert "Set paths.chairs=<folder>" in ended.told
     found = run_here(
-        evaluate, "evaluate", *words, f"roots.chairs={tmp_path / 'moved'}", f"hydra.run.dir={tmp_path / 'found'}"
+        evaluate, "evaluate", *words, f"paths.chairs={tmp_path / 'moved'}", f"hydra.run.dir={tmp_path / 'found'}"
     )
     assert found.code == 0, found.told
 

@@ -34,7 +34,7 @@ def test_a_size_that_no_paper_trains_has_the_recipe_of_h_and_says_so(model, capl
     words = (
         f"model={model}",
         "data=chairs",
-        f"roots.chairs={tmp_path / 'chairs'}",
+        f"paths.chairs={tmp_path / 'chairs'}",
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     assert f"recipe {model.partition('_')[0]}_chairs: {H_ON_CHAIRS}; schedule chairs" in told_of_a_run(caplog, *words)
@@ -80,13 +80,13 @@ def test_a_schedule_that_the_recipe_would_overrule_is_refused(model, tmp_path):
     assert f"schedule=chairs_mixed was given, but the recipe of this model and data, {recipe}, sets" in ended.told
     assert not (tmp_path / "run").exists()
     # Without the recipe, what is missing is the data.
-    ended = run_here(train, "train", *words, "~recipe", f"roots.chairs={tmp_path / 'none'}")
+    ended = run_here(train, "train", *words, "~recipe", f"paths.chairs={tmp_path / 'none'}")
     assert "sets the schedule" not in ended.told
     assert str(tmp_path / "none") in ended.told
 
 
 def test_a_schedule_beside_a_recipe_that_sets_none_is_taken(tmp_path):
-    words = ("model=raft", "data=kitti", "schedule=kitti_mixed", f"roots.kitti={tmp_path / 'none'}")
+    words = ("model=raft", "data=kitti", "schedule=kitti_mixed", f"paths.kitti={tmp_path / 'none'}")
     ended = run_here(train, "train", *words, f"hydra.run.dir={tmp_path / 'run'}")
     assert "recipe" not in ended.told
     assert str(tmp_path / "none") in ended.told

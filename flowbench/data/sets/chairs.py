@@ -22,7 +22,7 @@ class Chairs(PairFiles):
     """
 
     title = "FlyingChairs"
-    root_key = "roots.chairs"
+    root_key = "paths.chairs"
     tree = f"""\
     data/00001_img1.ppm, 00001_img2.ppm, 00001_flow.flo, ...
     {SPLIT_FILE} (a download of its own)"""
@@ -61,7 +61,7 @@ class Chairs(PairFiles):
             raise FlowBenchError(
                 f"FlyingChairs: there is no split file '{self.split_file}', which says which pairs are for training and "
                 "which for validation: download FlyingChairs_train_val.txt from the data set's page into the root, or name "
-                "another with roots.chairs_split=<file>."
+                "another with paths.chairs_split=<file>."
             )
         marks = read_bytes(self.split_file).decode(errors="replace").split()
         strange = next((line for line, mark in enumerate(marks, start=1) if mark not in _MARKS.values()), None)

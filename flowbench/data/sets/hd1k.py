@@ -10,7 +10,7 @@ class Hd1k(PairFiles):
     """Driving through a city, 2560x1080, about 1,000 pairs with sparse truth."""
 
     title = "HD1K"
-    root_key = "roots.hd1k"
+    root_key = "paths.hd1k"
     sparse = True
     tree = """\
     hd1k_input/image_2/000000_0010.png, ...

@@ -18,7 +18,7 @@ class Kitti(PairFiles):
     """
 
     title = "KITTI 2015"
-    root_key = "roots.kitti"
+    root_key = "paths.kitti"
     sparse = True
     tree = """\
     training/image_2/000000_10.png, 000000_11.png, ...
@@ -66,7 +66,7 @@ class Kitti2012(Kitti):
     """
 
     title = "KITTI 2012"
-    root_key = "roots.kitti2012"
+    root_key = "paths.kitti2012"
     tree = """\
     training/colored_0/000000_10.png, 000000_11.png, ...
     training/flow_occ/000000_10.png, ...; training/flow_noc/ alike

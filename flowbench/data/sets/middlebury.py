@@ -10,7 +10,7 @@ class Middlebury(PairFiles):
     """Eight scenes of small, exactly measured or rendered motion; to evaluate on, too few to train with."""
 
     title = "Middlebury"
-    root_key = "roots.middlebury"
+    root_key = "paths.middlebury"
     tree = """\
     other-data/RubberWhale/frame10.png, frame11.png; ...
     other-gt-flow/RubberWhale/flow10.flo; ..."""

@@ -21,7 +21,7 @@ class Sintel(PairFiles):
     """
 
     title = "MPI Sintel"
-    root_key = "roots.sintel"
+    root_key = "paths.sintel"
     tree = """\
     training/clean/alley_1/frame_0001.png, ...; training/final/ alike
     training/flow/alley_1/frame_0001.flo, ...

@@ -24,7 +24,7 @@ class Spring(PairFiles):
     """
 
     title = "Spring"
-    root_key = "roots.spring"
+    root_key = "paths.spring"
     tree = """\
     train/0001/frame_left/frame_left_0001.png, ...; frame_right/ alike
     train/0001/flow_FW_left/flow_FW_left_0001.flo5, ...; flow_BW_left/, flow_FW_right/ and flow_BW_right/ alike

@@ -24,7 +24,7 @@ class TartanAir(PairFiles):
     """
 
     title = "TartanAir"
-    root_key = "roots.tartanair"
+    root_key = "paths.tartanair"
     tree = """\
     abandonedfactory/Easy/P000/image_left/000000_left.png, ...
     abandonedfactory/Easy/P000/flow/000000_000001_flow.npy, 000000_000001_mask.npy, ...

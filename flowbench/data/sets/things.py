@@ -27,7 +27,7 @@ class Things(PairFiles):
     """
 
     title = "FlyingThings3D"
-    root_key = "roots.things"
+    root_key = "paths.things"
     tree = """\
     frames_cleanpass/TRAIN/A/0000/left/0006.png, ...; frames_finalpass/ alike
     optical_flow/TRAIN/A/0000/into_future/left/OpticalFlowIntoFuture_0006_L.pfm, ...; into_past/ alike

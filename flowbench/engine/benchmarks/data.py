@@ -39,7 +39,7 @@ def _chairs_rows(settings: BenchmarkSettings) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "FlyingChairs_release")
         write_tree("chairs", root, pairs=made.pairs, size=tuple(made.size))
-        chairs = data_config("chairs", [f"roots.chairs='{root}'"])
+        chairs = data_config("chairs", [f"paths.chairs='{root}'"])
         read: FlowDataModule = build(chairs, crop=made.crop)
         kept: FlowDataModule = build(chairs, crop=made.crop, cache={"folder": f"{folder}/cache", "gigabytes": 1000})
         for index in range(len(kept.train)):

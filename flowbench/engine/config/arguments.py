@@ -36,12 +36,14 @@ _LISTS = ("input", "pair")
 # Deeper settings that hold text: by the last part of their keys, and by what they lie below.
 _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root", "save_dir", "second", "split_file"}
 _TEXT |= {"cutouts", "subdir", "textures"}
-_TEXT_BELOW = {"lists", "predict", "roots"}
+_TEXT_BELOW = {"lists", "predict", "paths"}
 # Where the same names are of numbers: the share of things that are cut-outs is no glob.
 _NUMBERS_BELOW = {"shares"}
 
 # Settings that were called otherwise, by program: the old name, then today's.
 RENAMED = MappingProxyType({"analyse": {"steps": "iterations"}, "evaluate": {"steps": "iterations"}})
+# The same of whatever lies below a setting, of all programs.
+_RENAMED_ABOVE = MappingProxyType({"roots": "paths"})
 
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
 _DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
@@ -122,17 +124,20 @@ def _refuse_option(word: str, following: str) -> None:
 def _renamed(word: str, names: Mapping[str, str]) -> str:
     """The word under today's name of its setting, with a line of notice where that is another."""
     key, equals, value = word.partition("=")
-    name = names.get(key.lstrip("+"))
+    old = key.lstrip("+")
+    above, dot, below = old.partition(".")
+    name = f"{_RENAMED_ABOVE[above]}.{below}" if dot and above in _RENAMED_ABOVE else names.get(old)
     if not equals or name is None:
         return word
-    print(f"{key.lstrip('+')}= is called {name}= today; the old name still works.", file=sys.stderr)
-    return f"{name}={value}"
+    print(f"{old}= is called {name}= today; the old name still works.", file=sys.stderr)
+    return f"{key.removesuffix(old) if dot else ''}{name}={value}"
 
 
 def _own_settings(config: str) -> dict[str, Any]:
     """The settings on the top level of conf/<config>.yaml, and its groups."""
     file = file_settings(config_folder() / f"{config}.yaml")
     groups = [name.split()[-1] for entry in file["defaults"] if isinstance(entry, dict) for name in entry]
+    groups += [entry for entry in file["defaults"] if isinstance(entry, str) and entry != "_self_"]
     return dict.fromkeys(groups) | file
 
 
@@ -219,7 +224,7 @@ def _value(key: str, value: str) -> str:
         if key in _LISTS and value.startswith("[") and value.endswith("]"):
             return f"[{','.join(_value('', item) for item in _items(value[1:-1]))}]"
     if "${" in value and "." in key:
-        # Below hydra, roots and data, conf/ itself makes names of others.
+        # Below hydra, paths and data, conf/ itself makes names of others.
         return value if _read_by_hydra(value) == value else QuotedString(value, Quote.single).with_quotes()
     return _as_text(value)
 

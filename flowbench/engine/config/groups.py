@@ -34,10 +34,10 @@ def chosen_data(overrides: Sequence[str]) -> list[str]:
 def data_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """conf/data/<name>.yaml with those of a command line's changes that concern the data and where they lie."""
     # What is trained on is another set's business.
-    changes = [word for word in overrides if word.lstrip("+~").startswith(("data.", "data/", "roots."))]
+    changes = [word for word in overrides if word.lstrip("+~").startswith(("data.", "data/", "paths."))]
     changes = [word for word in changes if not word.lstrip("+~").startswith("data.train.")]
     try:
-        return _composed([f"+data={name}", "+roots=default", *changes]).data
+        return _composed([f"+data={name}", *changes], "paths").data
     except HydraException as error:
         raise FlowBenchError(f"{' '.join(changes)} does not fit data={name}, one of the list: {error}") from error
 

@@ -42,7 +42,7 @@ class EvaluateSettings(Settings):
     """pdf: the report's charts as files for a paper, too."""
     trainer: DictConfig = field(default_factory=lambda: group_config("trainer", "default"))
     """Devices, precision and the like."""
-    roots: DictConfig | None = None
+    paths: DictConfig | None = None
     """Where the data sets lie, if not where the checkpoint says."""
 
     def check(self) -> None:

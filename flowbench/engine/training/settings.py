@@ -31,7 +31,7 @@ class TrainSettings(Settings):
     """Loggers by name, beside metrics.csv."""
     callbacks: DictConfig | None = None
     """Lightning's callbacks by name."""
-    roots: DictConfig | None = None
+    paths: DictConfig | None = None
     """Where the data sets lie."""
     source: str | None = None
     """Of the recipe, which says so itself."""
@@ -56,7 +56,7 @@ class TrainSettings(Settings):
 
     def config(self) -> DictConfig:
         """All of it as one config, in which each value finds what it refers to."""
-        groups = ("model", "data", "schedule", "roots", "trainer", "logger", "callbacks")
+        groups = ("model", "data", "schedule", "paths", "trainer", "logger", "callbacks")
         values = {name: getattr(self, name) for name in groups}
         plain = {"source": self.source, "seed": self.seed, "init": _text(self.init), "resume": _text(self.resume)}
         return OmegaConf.create({**plain, **self.others, **values})
