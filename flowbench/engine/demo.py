@@ -1,4 +1,4 @@
-"""The whole way in a few minutes: train on the built-in scenes, evaluate on unseen ones, predict on film frames."""
+"""The demo: a few minutes of training on the built-in scenes, evaluation on unseen ones, prediction on film frames."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class DemoResult:
-    """epe, zero_epe: pixels, over the unseen scenes. pictures: what the demo wants looked at."""
+    """epe, zero_epe: pixels, over the unseen scenes. images: the report and the flow of the frames."""
 
     epe: float
     zero_epe: float
     training_seconds: float
-    pictures: list[Path]
+    images: list[Path]
 
     @property
     def ratio(self) -> float:
@@ -51,13 +51,13 @@ def demo(settings: DemoSettings, run: Run) -> DemoResult:
     console = Console(highlight=False, soft_wrap=True)
     checkpoint, seconds = _train(settings, folder, console)
     _run(console, "evaluate.py", folder / "evaluation", f"ckpt={checkpoint}")
-    pictures = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
+    images = [folder / "evaluation" / "report.html", *sorted((folder / "evaluation" / "pictures").glob("*.png"))]
     for name, given in (settings.predict or {}).items():
         _run(console, "predict.py", folder / str(name), f"ckpt={checkpoint}", f"input={_ROOT / str(given)}")
-        pictures += sorted((folder / str(name) / "pictures").glob("*.png"))
+        images += sorted((folder / str(name) / "pictures").glob("*.png"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())["metrics"]
-    result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, pictures)
-    _tell(result, console)
+    result = DemoResult(metrics["epe"], metrics["zero_epe"], seconds, images)
+    _print(result, console)
     return result
 
 
@@ -75,13 +75,13 @@ def _run(console: Console, program: str, folder: Path, *words: str) -> None:
         raise FlowBenchError(f"{program} failed; its message stands above.")
 
 
-def _tell(result: DemoResult, console: Console) -> None:
+def _print(result: DemoResult, console: Console) -> None:
     table = Table(title="unseen scenes", title_justify="left")
     for heading in ("", "EPE (px) ↓"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("predicting no motion", f"{result.zero_epe:.3f}")
-    table.add_row(f"after {result.training_seconds / 60:.1f} minutes of training", f"{result.epe:.3f}")
+    table.add_row(f"the shipped weights after {result.training_seconds / 60:.1f} minutes of training", f"{result.epe:.3f}")
     console.print(table)
-    for path in result.pictures:
+    for path in result.images:
         console.print(path)
     console.print(f"demo: epe {result.epe:.3f} zero-flow {result.zero_epe:.3f} ratio {result.ratio:.3f}")
