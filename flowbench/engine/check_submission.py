@@ -1,4 +1,4 @@
-"""Whether a finished folder is what a benchmark's server takes."""
+"""A check of a submission folder against what the benchmark's server takes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_submission(settings: CheckSubmissionSettings, run: Run) -> SubmissionC
     (data,) = data_modules(settings.data)
     server, data_sets = submission_sets(data)
     found = checked_folder(folder, server, data_sets)
-    _tell(found)
+    _print(found)
     if found.problems:
         raise FlowBenchError(
             f"'{folder}' is no submission to {data.name} yet: {len(found.missing)} missing, "
@@ -141,7 +141,7 @@ def _dense(read: Callable[[Path], np.ndarray]) -> Callable[[Path], tuple[np.ndar
 _READERS = MappingProxyType({".flo": _dense(read_flo), ".flo5": _dense(read_flo5), ".png": read_kitti_png})
 
 
-def _tell(found: SubmissionCheck) -> None:
+def _print(found: SubmissionCheck) -> None:
     console = _console()
     expected = ", ".join(f"{name} {count}" for name, count in found.expected.items())
     console.print(f"files that the server takes: {expected}")

@@ -1,4 +1,4 @@
-"""What a data set's pairs look like in numbers, beside those of another."""
+"""Statistics of a data set's pairs, beside those of another."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def _spectra(rows: Sequence[dict[str, Any]]) -> LinePlot:
 
 
 def _sheet(pairs: Subset[FlowSample], size: Sequence[int] | None) -> np.ndarray:
-    places = np.linspace(0, len(pairs) - 1, min(_PICTURES, len(pairs))).round().astype(int)
-    cells = [_cell(pairs[place] if size is None else resized(pairs[place], size)) for place in places]
+    indices = np.linspace(0, len(pairs) - 1, min(_PICTURES, len(pairs))).round().astype(int)
+    cells = [_cell(pairs[index] if size is None else resized(pairs[index], size)) for index in indices]
     return grid(cells, -(-len(cells) // _COLUMNS))
 
 

@@ -80,7 +80,9 @@ def _print(result: DemoResult, console: Console) -> None:
     for heading in ("", "EPE (px) ↓"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("predicting no motion", f"{result.zero_epe:.3f}")
-    table.add_row(f"the shipped weights after {result.training_seconds / 60:.1f} minutes of training", f"{result.epe:.3f}")
+    table.add_row(
+        f"the shipped weights after {result.training_seconds / 60:.1f} minutes of training", f"{result.epe:.3f}"
+    )
     console.print(table)
     for path in result.images:
         console.print(path)

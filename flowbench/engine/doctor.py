@@ -1,4 +1,4 @@
-"""Whether data sets are there, whole and sane, before days are spent on training on them."""
+"""A check that data sets are there, complete and sane, before days are spent on training on them."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def doctor(settings: DoctorSettings, run: Run) -> Diagnosis:
 def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Callable[[], PairCheck]]:
     """The check of each pair by the pair's name, once for all sets that share it."""
     files = [each for each in found if each.pairs]
-    opened = {each.pairs[place] for each in files for place in each.places(at_most or each.used)}
-    warped = {each.pairs[place] for each in files for place in each.places(min(at_most or _WARPED, _WARPED))}
+    opened = {each.pairs[index] for each in files for index in each.indices(at_most or each.used)}
+    warped = {each.pairs[index] for each in files for index in each.indices(min(at_most or _WARPED, _WARPED))}
     calls: dict[Hashable, Callable[[], PairCheck]] = {
         paths: partial(check_pair, paths, opened=paths in opened, warped=paths in warped)
         for each in files
@@ -68,15 +68,15 @@ def _calls(found: Sequence[Listing], at_most: int | None) -> dict[Hashable, Call
     }
     for each in found:
         if not each.pairs:
-            for place in each.places(at_most or _GENERATED):
-                calls[id(each.samples), place] = partial(check_generated, each.samples, place)
+            for index in each.indices(at_most or _GENERATED):
+                calls[id(each.samples), index] = partial(check_generated, each.samples, index)
     return calls
 
 
 def _names(listing: Listing, at_most: int | None) -> Sequence[Hashable]:
     if listing.pairs:
         return listing.pairs
-    return [(id(listing.samples), place) for place in listing.places(at_most or _GENERATED)]
+    return [(id(listing.samples), index) for index in listing.indices(at_most or _GENERATED)]
 
 
 def _refuse_bad(diagnosis: Diagnosis, folder: Path) -> None:

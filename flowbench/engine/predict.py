@@ -75,7 +75,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
         written.append(_write_summary(folder, totals))
     seconds = time.perf_counter() - started
     result = PredictionResult(folder, written, totals.pairs, seconds, totals.mean_flow, totals.warm_start)
-    _tell(result, prediction)
+    _print(result, prediction)
     return result
 
 
@@ -136,7 +136,7 @@ def _write_summary(folder: Path, totals: Totals) -> Path:
     return folder / SUMMARY
 
 
-def _tell(result: PredictionResult, prediction: Prediction) -> None:
+def _print(result: PredictionResult, prediction: Prediction) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     speed = f"{result.pairs / result.seconds:.2f} pairs/s with reading and writing"
     console.print(f"{result.pairs} pairs in {result.seconds:.1f} s ({speed}), mean |flow| {result.mean_flow:.2f} px")

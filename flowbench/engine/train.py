@@ -66,7 +66,7 @@ def train(settings: TrainSettings, run: Run) -> TrainingResult:
         refuse_overruled_schedule(run.choices)
     run.folder.mkdir(parents=True, exist_ok=True)
     status = RunStatus(run.folder)
-    with _alone_in(run.folder, resuming=resuming), _told(status, run.folder, settings):
+    with _alone_in(run.folder, resuming=resuming), _recorded(status, run.folder, settings):
         with processes(settings.trainer, run, report=status.failed):
             result, step = _train(settings, run, status, resuming=resuming)
         if is_first_process():
@@ -89,7 +89,7 @@ def _alone_in(folder: Path, *, resuming: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _told(status: RunStatus, folder: Path, settings: TrainSettings) -> Iterator[None]:
+def _recorded(status: RunStatus, folder: Path, settings: TrainSettings) -> Iterator[None]:
     """Writes down how the run ended, where it did not end well."""
     try:
         yield
@@ -141,8 +141,8 @@ def _train(settings: TrainSettings, run: Run, status: RunStatus, *, resuming: bo
         raise
     finally:
         _finish(loggers)
-    figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    return TrainingResult(folder, folder / BEST, figures), trainer.global_step
+    validated = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    return TrainingResult(folder, folder / BEST, validated), trainer.global_step
 
 
 def _record(run: Run, settings: TrainSettings, data: FlowDataModule, processes: int) -> None:

@@ -153,7 +153,7 @@ def test_strange_flow_is_a_warning(examine, chairs):
     assert ended.code == 0
     assert [(problem["level"], problem["problem"]) for problem in problems] == [
         ("warning", "2 values of the flow are not finite; their pixels count as unknown"),
-        ("warning", "flow of 500 px, longer than the picture's diagonal of 58 px"),
+        ("warning", "flow of 500 px, longer than the image's diagonal of 58 px"),
     ]
     found = by_use(figures)["train/chairs"]
     assert (found["warnings"], found["errors"], found["longest flow"]) == (2, 0, 500)

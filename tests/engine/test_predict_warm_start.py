@@ -17,8 +17,8 @@ import flowbench
 from flowbench.engine.predict import predict
 from flowbench.engine.prediction.warm_start import (
     ColdComparison,
-    Effort,
-    mean_effort,
+    PairCost,
+    mean_cost,
     warm_start_lines,
     warm_start_summary,
 )
@@ -142,16 +142,16 @@ def test_a_single_pair_has_nothing_to_start_from(checkpoint, folder, tmp_path):
     assert "nothing to compare" in ended.told
 
 
-EFFORTS = [Effort(warm, 1.0, {"steps": steps}) for warm, steps in ((False, 20.0), (True, 6.0), (True, 10.0))]
+COSTS = [PairCost(warm, 1.0, {"steps": steps}) for warm, steps in ((False, 20.0), (True, 6.0), (True, 10.0))]
 
 
 def test_the_comparison_leaves_the_pairs_out_that_started_cold():
     still = np.zeros((1, 4, 4, 2), np.float32)
-    cold = [replace(effort, warm=False, seconds=3.0, figures={"steps": 20.0}) for effort in EFFORTS]
+    cold = [replace(cost, warm=False, seconds=3.0, metrics={"steps": 20.0}) for cost in COSTS]
     comparison = ColdComparison(lambda image1, image2: still, cold)
     for length in (7.0, 3.0, 4.0):
         comparison(still, still, still + np.float32((0, length)))
-    summary = warm_start_summary(EFFORTS, comparison)
+    summary = warm_start_summary(COSTS, comparison)
     assert summary["steps"] == 12
     assert summary["compare_cold"] == {
         "pairs": 2,
@@ -166,16 +166,16 @@ def test_the_comparison_leaves_the_pairs_out_that_started_cold():
 
 
 def test_a_network_that_tells_no_steps_is_compared_by_time_and_flow():
-    silent = [replace(effort, figures={}) for effort in EFFORTS]
-    assert mean_effort(silent) == {"seconds": 1}
+    silent = [replace(cost, metrics={}) for cost in COSTS]
+    assert mean_cost(silent) == {"seconds": 1}
     comparison = ColdComparison(lambda image1, image2: image1, silent)
     for _ in silent:
         comparison(np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)), np.zeros((1, 4, 4, 2)))
     told = "\n".join(warm_start_lines(warm_start_summary(silent, comparison), pairs=3))
     assert "saved" not in told
-    assert "1.000 s a pair" in told
+    assert "1.000 s per pair" in told
 
 
 def test_no_pairs_have_no_mean():
-    assert mean_effort([]) == {}
-    assert not math.isnan(warm_start_summary(EFFORTS[:1], None)["steps"])
+    assert mean_cost([]) == {}
+    assert not math.isnan(warm_start_summary(COSTS[:1], None)["steps"])

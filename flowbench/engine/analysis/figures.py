@@ -1,4 +1,4 @@
-"""From the trace of a pair's solve and of its delta rules to the figures that a page and files show."""
+"""Charts and tables of a pair's solve and of its delta rules."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def summary_rows(parts: Sequence[tuple[PartFigures, Convergence]]) -> list[Row]:
     """One row a part and tolerance: medians over its dimensions, None for a step that never comes, and the steps by which so
     much of the squared change is over."""
     rows = []
-    for figures, part in parts:
+    for figure, part in parts:
         energy = {
             f"{share}% of energy": int((part.cumulative_energy[:, 0] < share / 100).sum()) + 1 for share in (90, 99)
         }
-        for first in figures.first_steps:
+        for first in figure.first_steps:
             steps, under_from = part.first_under(first.tolerance), part.under_from(first.tolerance)
             rows.append(
                 {
-                    "part": figures.name,
+                    "part": figure.name,
                     "dimensions": steps.numel(),
                     "tolerance": first.tolerance,
                     "first step": _median(steps, part.steps),
@@ -96,10 +96,10 @@ def step_rows(parts: Sequence[PartFigures]) -> list[Row]:
 def channel_rows(parts: Sequence[PartFigures]) -> list[Row]:
     """One row a channel: its share of the squared change, and the quartiles of its pixels' first steps, empty for never."""
     rows = []
-    for figures in parts:
-        for channel, share in enumerate(figures.channel_energy):
-            row: Row = {"part": figures.name, "channel": channel, "share of energy": share}
-            for first in figures.first_steps:
+    for figure in parts:
+        for channel, share in enumerate(figure.channel_energy):
+            row: Row = {"part": figure.name, "channel": channel, "share of energy": share}
+            for first in figure.first_steps:
                 for name, steps in zip(("first quartile", "median", "third quartile"), first.by_channel, strict=True):
                     row[f"first under {first.tolerance:g}, {name}"] = steps[channel]
             rows.append(row)

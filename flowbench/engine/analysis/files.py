@@ -45,7 +45,7 @@ def write_analysis(
     solves: dict[str, DeltaSolve],
     restore: Any,
 ) -> AnalysisResult:
-    figures = [part for part, _ in traced.parts]
+    parts = [part for part, _ in traced.parts]
     rules = [rule_figures(name, solve) for name, solve in solves.items()]
     dense_flow = restore(traced.flow)
     differences = {
@@ -58,7 +58,7 @@ def write_analysis(
         notes=_notes(settings, frames),
         image=frames[0].image,
         flow=dense_flow[0].permute(1, 2, 0).cpu().numpy(),
-        parts=figures,
+        parts=parts,
         rules=rules,
         rule_notes=_rule_notes(settings, differences),
         summary=result.summary,
@@ -74,8 +74,8 @@ def write_analysis(
     }
     content = {**about, "summary": result.summary, "left_out": result.left_out, "flow_difference_px": differences}
     write_json(folder / SUMMARY, content)
-    write_csv(folder / "steps.csv", step_rows(figures))
-    write_csv(folder / "channels.csv", channel_rows(figures))
+    write_csv(folder / "steps.csv", step_rows(parts))
+    write_csv(folder / "channels.csv", channel_rows(parts))
     write_csv(folder / "sparsity.csv", sparsity_rows(rules))
     return result
 

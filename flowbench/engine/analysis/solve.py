@@ -49,8 +49,8 @@ def solve_densely(
         stride = network.stride
         return restore(steps.repeat_interleave(stride, dim=2).repeat_interleave(stride, dim=3))
 
-    figures = [part_figures(name, part, to_image) for name, part in zip(PARTS, parts, strict=True)]
-    return TracedSolve(list(zip(figures, parts, strict=True)), network.decode(solution.z, refine.grid))
+    figure_parts = [part_figures(name, part, to_image) for name, part in zip(PARTS, parts, strict=True)]
+    return TracedSolve(list(zip(figure_parts, parts, strict=True)), network.decode(solution.z, refine.grid))
 
 
 def refuse_divergence(stats: SolverStats, remedy: str, rule: str = "") -> None:

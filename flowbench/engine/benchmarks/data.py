@@ -1,4 +1,4 @@
-"""What a training pair costs one core: to read, and to augment."""
+"""The cost of a training pair on one core: reading and augmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of data sets leaves behind, and what it says on the terminal."""
+"""Files of a check of data sets, and its lines on the terminal."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def print_diagnosis(folder: Path, diagnosis: Diagnosis) -> None:
             )
             print_table(rows_table(mix, title), tables)
             lines.print()
-    # Those of whole data sets were told in their tables' places.
+    # Those of whole data sets stand where their tables would.
     for line in _problem_lines([each for each in diagnosis.problems if each not in _lost(diagnosis)]):
         lines.print(line)
-    lines.print(f"figures: {folder / FIGURES}")
+    lines.print(f"metrics: {folder / FIGURES}")
     if diagnosis.problems:
         lines.print(f"problems: {folder / PROBLEMS}")
 

@@ -1,4 +1,4 @@
-"""Which data sets a training or an evaluation would use, and what is found of them before a file is opened."""
+"""An inventory of the data sets of a training or an evaluation, before a file is opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Listing:
     uses: "train/kitti x200", "val", "test/kitti". tree: which of several trees lies under the root, where the data set has
     several. pairs: their files; none for built-in scenes. used: how many pairs it has. found: how many there are of what
     was chosen, whatever the data set's own at_most says. published: how many there should be, None where nobody says.
-    left_out: what is told of files that belong to no pair. error: why it could not be listed.
+    left_out: a line on files that belong to no pair. error: why it could not be listed.
     """
 
     title: str
@@ -44,10 +44,10 @@ class Listing:
             return "complete"
         return f"{missing} missing" if missing > 0 else f"{-missing} more"
 
-    def places(self, at_most: int) -> list[int]:
+    def indices(self, at_most: int) -> list[int]:
         """Indices of at most so many pairs, evenly spaced."""
         count = min(at_most, self.used)
-        return [place * self.used // count for place in range(count)]
+        return [index * self.used // count for index in range(count)]
 
     def identity(self) -> Hashable:
         """What two listings share that list the same."""

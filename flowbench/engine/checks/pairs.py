@@ -1,4 +1,4 @@
-"""What is wrong with one pair of a data set, and what its flow is like."""
+"""Checks of one pair of a data set, and the statistics of its flow."""
 
 from __future__ import annotations
 
@@ -40,10 +40,17 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class PairFigures:
-    """size: (height, width). valid: pixels whose flow is known, None where there is no truth. longest, total: the greatest
-    and the summed length of their flow, px. occluded: those of them that image2 does not show, None where nobody says.
-    after_warping: `difference_after_warping`, None where it was not looked at or does not tell."""
+class FlowStatistics:
+    """The flow of one pair.
+
+    Attributes:
+        size: (height, width).
+        valid: The number of pixels with known flow, None where there is no ground truth.
+        longest: The greatest length of their flow, px.
+        total: The sum of the lengths, px.
+        occluded: The number of them that image2 does not show, None where the data set does not say.
+        after_warping: `difference_after_warping`, None where it was not computed or is undecided.
+    """
 
     size: Size
     valid: int | None = None
@@ -55,10 +62,10 @@ class PairFigures:
 
 @dataclass(frozen=True)
 class PairCheck:
-    """figures: None where the pair was not opened, or cannot be read."""
+    """statistics: None where the pair was not opened, or cannot be read."""
 
     problems: tuple[Problem, ...] = ()
-    figures: PairFigures | None = None
+    statistics: FlowStatistics | None = None
 
 
 def check_pair(paths: PairPaths, *, opened: bool, warped: bool = True) -> PairCheck:
@@ -71,11 +78,11 @@ def check_pair(paths: PairPaths, *, opened: bool, warped: bool = True) -> PairCh
     except _UNREADABLE as error:
         return PairCheck(tuple(_problems_apart(paths)) or (Problem("error", paths.key, str(error)),))
     if paths.flow is None:
-        return PairCheck((), PairFigures(sample.valid.shape))
-    figures = _figures(sample.flow, sample.valid, sample.occluded)
+        return PairCheck((), FlowStatistics(sample.valid.shape))
+    statistics = _statistics(sample.flow, sample.valid, sample.occluded)
     if warped:
-        figures = replace(figures, after_warping=difference_after_warping(sample))
-    return PairCheck(tuple(_problems_of_truth(paths.flow, figures)), figures)
+        statistics = replace(statistics, after_warping=difference_after_warping(sample))
+    return PairCheck(tuple(_problems_of_flow(paths.flow, statistics)), statistics)
 
 
 def check_generated(samples: FlowDataset, index: int) -> PairCheck:
@@ -91,9 +98,9 @@ def check_generated(samples: FlowDataset, index: int) -> PairCheck:
         return PairCheck((Problem("error", sample.key, f"{what}, but image 1 is {_shown(sample.image1.shape)}"),))
     if not np.isfinite(sample.flow[sample.valid]).all():
         return PairCheck((Problem("error", sample.key, "the flow is not finite where it is valid"),))
-    figures = _figures(sample.flow, sample.valid, sample.occluded)
-    figures = replace(figures, after_warping=difference_after_warping(sample))
-    return PairCheck(tuple(_problems_of_truth(Path(sample.key), figures)), figures)
+    statistics = _statistics(sample.flow, sample.valid, sample.occluded)
+    statistics = replace(statistics, after_warping=difference_after_warping(sample))
+    return PairCheck(tuple(_problems_of_flow(Path(sample.key), statistics)), statistics)
 
 
 def _absent(paths: PairPaths) -> list[Problem]:
@@ -126,7 +133,7 @@ def _read_alone(paths: PairPaths, file: Path) -> tuple[Size, list[Problem]]:
         return read_image(file).shape[:2], []
     if file in (paths.flow, paths.visible):
         flow, valid = (array[:: paths.flow_step, :: paths.flow_step] for array in read_flow(file))
-        return valid.shape, _problems_of_truth(file, _figures(flow, valid)) if file == paths.flow else []
+        return valid.shape, _problems_of_flow(file, _statistics(flow, valid)) if file == paths.flow else []
     mask = read_mask_npy(file) if file.suffix == ".npy" else read_mask(file)
     return mask.shape, []
 
@@ -141,10 +148,10 @@ def _odd_sizes(sizes: dict[Path, Size]) -> list[Problem]:
     ]
 
 
-def _figures(flow: np.ndarray, valid: np.ndarray, occluded: np.ndarray | None = None) -> PairFigures:
+def _statistics(flow: np.ndarray, valid: np.ndarray, occluded: np.ndarray | None = None) -> FlowStatistics:
     known = flow.reshape(-1, 2) if valid.all() else flow[valid]
     lengths = np.hypot(known[:, 0], known[:, 1])
-    return PairFigures(
+    return FlowStatistics(
         size=valid.shape,
         valid=lengths.size,
         longest=float(lengths.max(initial=0)),
@@ -153,18 +160,18 @@ def _figures(flow: np.ndarray, valid: np.ndarray, occluded: np.ndarray | None = 
     )
 
 
-def _problems_of_truth(file: Path, figures: PairFigures) -> list[Problem]:
+def _problems_of_flow(file: Path, statistics: FlowStatistics) -> list[Problem]:
     problems = []
-    lost = 0 if figures.valid == math.prod(figures.size) else _not_finite(file)
-    if not figures.valid:
+    lost = 0 if statistics.valid == math.prod(statistics.size) else _not_finite(file)
+    if not statistics.valid:
         numbers = f", and {lost} of its values are not finite" if lost else ""
         problems.append(Problem("error", str(file), f"no pixel's flow is known{numbers}"))
     elif lost:
         what = f"{lost} values of the flow are not finite; their pixels count as unknown"
         problems.append(Problem("warning", str(file), what))
-    diagonal = math.hypot(*figures.size)
-    if figures.longest > diagonal:
-        what = f"flow of {figures.longest:.0f} px, longer than the picture's diagonal of {diagonal:.0f} px"
+    diagonal = math.hypot(*statistics.size)
+    if statistics.longest > diagonal:
+        what = f"flow of {statistics.longest:.0f} px, longer than the image's diagonal of {diagonal:.0f} px"
         problems.append(Problem("warning", str(file), what))
     return problems
 

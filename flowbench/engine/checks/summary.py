@@ -1,4 +1,4 @@
-"""What a check of data sets found, summed up."""
+"""The summary of a check of data sets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from statistics import median
 from typing import Any
 
 from flowbench.engine.checks.inventory import Listing
-from flowbench.engine.checks.pairs import PairCheck, PairFigures, Problem
+from flowbench.engine.checks.pairs import FlowStatistics, PairCheck, Problem
 
 # Right flow leaves 0.1 to 0.7 of the difference between the images, wrong flow 0.8 to 2 (engine/checks/warping.py).
 _MOST_AFTER_WARPING = 0.9
-# Of the pairs that tell; a few may be of fog, glass or fast light.
+# Of the pairs that are decided; a few may be of fog, glass or fast light.
 _SUSPICIOUS_SHARE, _WRONG_SHARE = 0.2, 0.5
 _LEAST_PAIRS = 3
 
@@ -37,15 +37,15 @@ class SetDiagnosis:
 
     @cached_property
     def untruth(self) -> Problem | None:
-        """That the ground truth explains the images no better than no motion, in too many of the pairs that tell."""
-        left = [check.figures.after_warping for check in self.checks if check.figures is not None]
-        told = [(place, share) for place, share in enumerate(left) if share is not None]
-        failed = [place for place, share in told if share > _MOST_AFTER_WARPING]
-        if len(failed) <= _SUSPICIOUS_SHARE * len(told):
+        """That the ground truth explains the images no better than no motion, in too many of the decided pairs."""
+        left = [check.statistics.after_warping for check in self.checks if check.statistics is not None]
+        compared = [(index, share) for index, share in enumerate(left) if share is not None]
+        failed = [index for index, share in compared if share > _MOST_AFTER_WARPING]
+        if len(failed) <= _SUSPICIOUS_SHARE * len(compared):
             return None
-        wrong = len(failed) > _WRONG_SHARE * len(told) and len(told) >= _LEAST_PAIRS
+        wrong = len(failed) > _WRONG_SHARE * len(compared) and len(compared) >= _LEAST_PAIRS
         what = (
-            f"image 2, warped by the flow, is no more like image 1 than as it is, in {len(failed)} of {len(told)} pairs: "
+            f"image 2, warped by the flow, is no more like image 1 than as it is, in {len(failed)} of {len(compared)} pairs: "
             "does the flow belong to these images, from the first to the second, with u to the right and v down, in pixels?"
         )
         return Problem("error" if wrong else "warning", self.listing.root or self.listing.title, what)
@@ -53,7 +53,7 @@ class SetDiagnosis:
     @cached_property
     def row(self) -> dict[str, Any]:
         """All there is to say, for a file. Shares are of 1; what is not known is None."""
-        listing, figures = self.listing, [check.figures for check in self.checks if check.figures is not None]
+        listing, statistics = self.listing, [check.statistics for check in self.checks if check.statistics is not None]
         levels = Counter(problem.level for problem in self.problems)
         return {
             "data set": listing.title,
@@ -64,9 +64,9 @@ class SetDiagnosis:
             "found": listing.found,
             "published": listing.published,
             "completeness": listing.completeness,
-            "readable": len(figures),
-            "sizes": _sizes(figures),
-            **_flow_figures(figures),
+            "readable": len(statistics),
+            "sizes": _sizes(statistics),
+            **_flow_statistics(statistics),
             "errors": levels["error"],
             "warnings": levels["warning"],
         }
@@ -105,23 +105,23 @@ class Diagnosis:
         return sum(each.untruth is not None and each.untruth.level == "error" for each in self.sets)
 
 
-def _sizes(figures: Sequence[PairFigures]) -> dict[str, int]:
+def _sizes(statistics: Sequence[FlowStatistics]) -> dict[str, int]:
     """Pairs of each size, as "width x height", the most frequent first."""
-    counts = Counter(figure.size for figure in figures)
+    counts = Counter(pair.size for pair in statistics)
     return {f"{width}x{height}": count for (height, width), count in counts.most_common()}
 
 
-def _flow_figures(figures: Sequence[PairFigures]) -> dict[str, float | None]:
+def _flow_statistics(statistics: Sequence[FlowStatistics]) -> dict[str, float | None]:
     """Lengths in pixels; the mean length and the occluded share are over all known pixels together."""
-    known = [(figure, figure.valid) for figure in figures if figure.valid is not None]
-    shares = [valid / (figure.size[0] * figure.size[1]) for figure, valid in known]
-    said = [(figure.occluded, valid) for figure, valid in known if figure.occluded is not None]
-    warped = [figure.after_warping for figure, _ in known if figure.after_warping is not None]
+    known = [(pair, pair.valid) for pair in statistics if pair.valid is not None]
+    shares = [valid / (pair.size[0] * pair.size[1]) for pair, valid in known]
+    said = [(pair.occluded, valid) for pair, valid in known if pair.occluded is not None]
+    warped = [pair.after_warping for pair, _ in known if pair.after_warping is not None]
     return {
         "valid (mean)": _ratio(sum(shares), len(shares)),
         "valid (least)": min(shares, default=None),
-        "mean |flow|": _ratio(sum(figure.total for figure, _ in known), sum(valid for _, valid in known)),
-        "longest flow": max((figure.longest for figure, _ in known), default=None),
+        "mean |flow|": _ratio(sum(pair.total for pair, _ in known), sum(valid for _, valid in known)),
+        "longest flow": max((pair.longest for pair, _ in known), default=None),
         "after warping (median)": median(warped) if warped else None,
         "occluded": _ratio(sum(occluded for occluded, _ in said), sum(valid for _, valid in said)),
     }

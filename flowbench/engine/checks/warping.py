@@ -7,7 +7,7 @@ import numpy as np
 
 from flowbench.structures import FlowSample
 
-# Pixels. What moves less tells nothing.
+# Pixels. A shorter motion changes too little to be compared.
 _LEAST_MOTION = 1.0
 _LEAST_MOVING_PIXELS, _LEAST_MOVING_SHARE = 50, 0.05
 # Grey levels of 255. Where the images differ less as they are, there is no texture to compare.
@@ -19,9 +19,9 @@ _FINEST, _COARSEST = 1.0, 25
 def difference_after_warping(sample: FlowSample) -> float | None:
     """The mean difference of image1 and the warped image2, as a share of that of image1 and image2 as they are.
 
-    It is taken over the pixels that move by more than a pixel to a place inside image2 and are not known to be occluded, from
+    It is taken over the pixels that move by more than a pixel to a point inside image2 and are not known to be occluded, from
     grey images without noise and without slow changes of brightness. Right flow leaves 0.15 to 0.6, wrong flow 0.9 to 2.
-    None where too few pixels move, or the images have too little texture to tell.
+    None where too few pixels move, or the images have too little texture.
     """
     height, width = sample.valid.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)

@@ -231,10 +231,10 @@ def _value(key: str, value: str) -> str:
 
 def _items(text: str) -> Iterator[str]:
     """What stands between commas, but for those in quotes or brackets."""
-    place = 0
-    while text and place <= len(text) and (found := _ITEM.match(text, place)):
+    position = 0
+    while text and position <= len(text) and (found := _ITEM.match(text, position)):
         yield found[0].strip()
-        place = found.end() + 1
+        position = found.end() + 1
 
 
 def _as_text(text: str) -> str:

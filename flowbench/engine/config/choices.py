@@ -47,15 +47,15 @@ def groups() -> list[str]:
 
 
 def _check(group: str, name: Any, folders: Sequence[Path], where: str) -> None:
-    places = [folder / group for folder in folders if (folder / group).is_dir()]
-    if not places:
+    group_folders = [folder / group for folder in folders if (folder / group).is_dir()]
+    if not group_folders:
         return
     if name is None:
         raise FlowBenchError(f"{group}=null{where}: null is no choice; leave the group out with ~{group}.")
     plain = str(name).removesuffix(".yaml")
-    file = next((file for file in (place / f"{plain}.yaml" for place in places) if file.is_file()), None)
+    file = next((file for file in (folder / f"{plain}.yaml" for folder in group_folders) if file.is_file()), None)
     if file is None:
-        options = [file.stem for place in places for file in place.glob("*.yaml")]
+        options = [file.stem for folder in group_folders for file in folder.glob("*.yaml")]
         raise FlowBenchError(unknown_choice(group, str(name), options, where))
     for other, chosen in _defaults(group, file):
         _check(other, chosen, folders, where=f", which {group}={name} names")

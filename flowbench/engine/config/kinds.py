@@ -1,4 +1,4 @@
-"""Kinds of settings: what an annotation admits, and what to tell a user whose value it does not."""
+"""Kinds of settings: what an annotation admits, and the error of a value that it does not."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def needed(kind: Any) -> str:
     alone = [each for each in _members(kind) if each is not type(None)]
     if len(alone) == len(_members(kind)) or not any(_rules(kind, Range)):
         return _described(kind)
-    told = " or ".join(map(_described, alone))
-    return f"{told.removesuffix(',')}, or null,"
+    described = " or ".join(map(_described, alone))
+    return f"{described.removesuffix(',')}, or null,"
 
 
 def shown(value: Any) -> str:
@@ -209,5 +209,5 @@ def _described_union(members: tuple[Any, ...]) -> str:
     literal = [_described(Literal[*choices])] if choices else []
     others = [each for each in members if typing.get_origin(each) is not Literal]
     lists = [each for each in others if set(typing.get_args(each)) & set(others)]
-    told = " or ".join(dict.fromkeys([*literal, *(_described(each) for each in others if each not in lists)]))
-    return f"{told}, or a list of them," if lists else told
+    described = " or ".join(dict.fromkeys([*literal, *(_described(each) for each in others if each not in lists)]))
+    return f"{described}, or a list of them," if lists else described

@@ -1,4 +1,4 @@
-"""From a config or a checkpoint to a model that is ready to use."""
+"""Models that are ready to use, from a config or a checkpoint."""
 
 from __future__ import annotations
 
@@ -89,19 +89,19 @@ def _from_ours(
     if config and TARGET in config and config.get("name") != remembered.get("name"):
         return _of_another_name(remembered, config, size)
     changes = plain(config) if config else {}
-    whole = merged(remembered, changes)
+    described = merged(remembered, changes)
     also = set(targets(changes))
-    refuse_interpolations({"model": whole})
-    check_plain_group("model", whole)
-    _family(whole, partial(find_part, also=also))
+    refuse_interpolations({"model": described})
+    check_plain_group("model", described)
+    _family(described, partial(find_part, also=also))
     # Resolved without the environment, which may hold secrets.
     kept = {"model": merged(remembered, resolved(config) if config else {}), **size}
-    described = partial(build_remembered, whole, also=also, settings=kept)
+    make = partial(build_remembered, described, also=also, settings=kept)
     # First without memory, of which settings might ask for any amount: the file holds as much as the model needs.
     with torch.device("meta"):
-        model = described()
+        model = make()
     check_weights(model.network, network_weights(model, contents), source=checkpoint)
-    return described()
+    return make()
 
 
 def _of_another_name(remembered: Mapping[str, Any], config: DictConfig, size: Mapping[str, Any]) -> FlowModel:

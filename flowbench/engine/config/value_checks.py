@@ -92,7 +92,7 @@ def _ruled(written: Any, meant: Any, key: str) -> Iterator[tuple[str, Any, Any]]
         text = written[name] if isinstance(written, Mapping) else value
         referred = _REFERENCE.fullmatch(text) if isinstance(text, str) else None
         kind = _rule_of(path) or kinds.get(name)
-        # What is wrong inside of a setting is told before that the whole is.
+        # An error inside of a setting comes before one of the setting itself.
         yield from _ruled(text, value, path)
         if isinstance(value, Mapping) and (members := _plain_members(kind)):
             yield from ((f"{path}.{member}", number, members) for member, number in value.items())

@@ -1,4 +1,4 @@
-"""What one evaluation compares: numbers of iterations, or thresholds of the delta rule; and what is told of each."""
+"""The variants that one evaluation compares, numbers of iterations or thresholds of the delta rule, and the row of each."""
 
 from __future__ import annotations
 

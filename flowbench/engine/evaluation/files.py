@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: figures, pictures, a report; and what it says on the terminal."""
+"""Files of an evaluation: metrics, panels, a report; and its lines on the terminal."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def print_result(result: EvaluationResult) -> None:
         print_table(metrics_table(result.solver, "solver (means)"), console)
     if result.compared:
         print_table(rows_table(result.compared, comparison_title(result.compared).lower()), console)
-    for name, file in {"report": "report.html", "figures": "metrics.json"}.items():
+    for name, file in {"report": "report.html", "metrics": "metrics.json"}.items():
         console.print(f"{name}: {result.folder / file}", highlight=False, soft_wrap=True)
 
 
@@ -115,18 +115,18 @@ def _pictures(
     result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]
 ) -> Iterator[Picture]:
     for group, rows in pictured.items():
-        for place, row in enumerate(rows, start=1):
+        for rank, row in enumerate(rows, start=1):
             panel = sample_panel(model, samples[row["index"]])
-            write_image(result.folder / "pictures" / f"{group}_{place}.png", panel)
+            write_image(result.folder / "pictures" / f"{group}_{rank}.png", panel)
             yield Picture(panel, f"{row['key']}: EPE {row['epe']:.3f} px", group.capitalize())
 
 
 def _step_errors(model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]) -> Iterator[StepErrors]:
-    told = set()
+    shown = set()
     for group, rows in pictured.items():
         for row in rows:
-            if row["index"] not in told:
-                told.add(row["index"])
+            if row["index"] not in shown:
+                shown.add(row["index"])
                 yield StepErrors(row["key"], group, _errors_after_steps(model, samples[row["index"]]))
 
 

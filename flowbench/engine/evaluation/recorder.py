@@ -1,4 +1,4 @@
-"""What a test leaves of every sample."""
+"""Per-sample records of a test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class _Record:
 
 
 class SampleRecorder(Callback):
-    """Keeps the error sums and the network's own figures of every tested sample, over all processes. A test starts anew."""
+    """Keeps the error sums and the network's own statistics of every tested sample, over all processes.
+
+    A test starts anew.
+    """
 
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}
@@ -54,14 +57,14 @@ class SampleRecorder(Callback):
         sums = {name: list(zip(total.tolist(), count.tolist())) for name, (total, count) in outputs["sums"].items()}
         stats = {name: _figures(name, values) for name, values in outputs["stats"].items() if values.ndim == 1}
         traces = {name: values.tolist() for name, values in outputs["stats"].items() if values.ndim == 2}
-        for place, key in enumerate(batch.key):
+        for row, key in enumerate(batch.key):
             # The order in which EvaluationSampler shares the samples out.
             index = trainer.global_rank + self._seen * trainer.world_size
             self._records[index] = _Record(
                 key,
-                sums={name: pairs[place] for name, pairs in sums.items()},
-                stats={name: values[place] for name, values in stats.items()},
-                traces={name: values[place] for name, values in traces.items()},
+                sums={name: pairs[row] for name, pairs in sums.items()},
+                stats={name: values[row] for name, values in stats.items()},
+                traces={name: values[row] for name, values in traces.items()},
             )
             self._seen += 1
 

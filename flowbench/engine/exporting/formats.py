@@ -104,7 +104,7 @@ def _installed(name: str) -> ModuleType:
 
 @contextmanager
 def quiet_exporters() -> Iterator[None]:
-    """Without what the exporters tell of their own progress, of packages that are not needed, and of deprecations."""
+    """Without the exporters' log lines on their own progress, of packages that are not needed, and of deprecations."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Which models can be exported, and to what."""
+"""The models that can be exported, and the formats of each."""
 
 from __future__ import annotations
 

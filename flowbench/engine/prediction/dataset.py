@@ -1,4 +1,4 @@
-"""Prediction over a split of a data set, or over the pairs whose truth a benchmark's server keeps."""
+"""Prediction over a split of a data set, or over the pairs whose ground truth a benchmark's server keeps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prediction_of_data(settings: PredictSettings, folder: Path) -> Prediction:
     (data,) = data_modules(settings.data)
     if settings.submission:
         return _submission(settings, folder, data)
-    # Pictures without truth are nothing to test on, but to predict.
+    # Images without ground truth cannot be tested on, but predicted.
     untrue = settings.split == "test" and not data.test and data.submission
     data_sets = data.split("submission" if untrue else settings.split)
     return Prediction(

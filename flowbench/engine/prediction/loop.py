@@ -56,7 +56,7 @@ class Prediction:
     """What is predicted, and where it goes.
 
     forward, backward: what takes the flow to the second frame and from it; opened for as long as the prediction runs.
-    protocol: how the data wants to be estimated. notes: what there is to tell after so many pairs.
+    protocol: the data set's. notes: lines to print after so many pairs.
     """
 
     stream: PairStream
@@ -112,7 +112,7 @@ def predict_pairs(
             totals.add(flow)
             advance(len(flow))
     if settings.warm_start:
-        totals.warm_start = warm_start_summary(predict_forward.efforts, compare)
+        totals.warm_start = warm_start_summary(predict_forward.costs, compare)
     return totals
 
 
@@ -120,7 +120,7 @@ def _comparison(settings: PredictSettings, model: FlowModel) -> ColdComparison |
     if not settings.compare_cold:
         return None
     predict_cold = PairPredictor(model, precision=settings.precision)
-    return ColdComparison(predict_cold, predict_cold.efforts)
+    return ColdComparison(predict_cold, predict_cold.costs)
 
 
 @contextmanager

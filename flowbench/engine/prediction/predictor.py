@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from flowbench.engine.prediction.warm_start import Effort, efforts_of
+from flowbench.engine.prediction.warm_start import PairCost, costs_of
 from flowbench.engine.run.devices import mixed_precision
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
@@ -35,20 +35,20 @@ def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
 class PairPredictor:
     """A model that goes along a video, where asked from each pair's flow to the next (warm start).
 
-    efforts: what each pair so far took, in order.
+    costs: what each pair so far took, in order.
     """
 
     def __init__(self, model: FlowModel, *, precision: str | int = "32-true", warm_start: bool = False):
         self._model = model
         self._precision = precision
         self._warm_start = model.warm_started() if warm_start else None
-        self.efforts: list[Effort] = []
+        self.costs: list[PairCost] = []
 
     @torch.inference_mode()
     def __call__(self, image1: np.ndarray, image2: np.ndarray, key: str = "") -> np.ndarray:
         """image1, image2: (B, H, W, 3) uint8 RGB -> flow (B, H, W, 2) float32 pixels.
 
-        key: of the pair, which tells its sequence: a warm start carries nothing over to another one.
+        key: of the pair, which names its sequence: a warm start carries nothing over to another one.
 
         Raises FlowBenchError for pictures that are too small or exceed the memory, for flow that is not finite, and
         when a warm start is wanted of a model that has none.
@@ -61,7 +61,7 @@ class PairPredictor:
                 f"{self._model.name} gave flow that is not finite: set precision=32-true, or check the weights."
             )
         array = flow.permute(0, 2, 3, 1).cpu().numpy()
-        self.efforts += efforts_of(output.stats, len(array), time.perf_counter() - started)
+        self.costs += costs_of(output.stats, len(array), time.perf_counter() - started)
         return array
 
     def _solve(self, image1: np.ndarray, image2: np.ndarray, key: str) -> FlowOutput:

@@ -111,8 +111,8 @@ class PredictSettings(Settings):
             raise FlowBenchError("submission=true needs the data set that is submitted to: add data=<name>.")
         if self.split != "test":
             raise FlowBenchError(
-                f"split={self.split}: submission=true predicts the pairs whose truth the server keeps, which are the data "
-                "set's own test split. Set split=test, or leave it out."
+                f"split={self.split}: submission=true predicts the pairs whose ground truth the server keeps, the "
+                "data set's own test split. Set split=test, or leave it out."
             )
         if self.backward:
             raise FlowBenchError("backward=true: no server takes it of pairs that are not its own. Leave it out.")

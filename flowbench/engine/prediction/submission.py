@@ -1,4 +1,4 @@
-"""What the benchmarks' servers take: the names, formats and bundles of results whose truth they keep."""
+"""Submissions to the benchmarks' servers: names, formats and bundles of the results whose ground truth they keep."""
 
 from __future__ import annotations
 

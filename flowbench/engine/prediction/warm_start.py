@@ -1,4 +1,4 @@
-"""What it takes to solve pairs, and what a warm start saves of it."""
+"""The cost of solving pairs, and what a warm start saves of it."""
 
 from __future__ import annotations
 
@@ -12,75 +12,80 @@ from torch import Tensor
 
 from flowbench.deq import StopReason
 
-_FIGURES = ("steps", "abs_residual", "rel_residual", "propagated_gmacs")
+_METRICS = ("steps", "abs_residual", "rel_residual", "propagated_gmacs")
 
 
 @dataclass(frozen=True)
-class Effort:
-    """Of one pair. warm: whether it started from the pair before. seconds: with the way to the device and back. figures: what
-    the network tells of its solver, as far as it does: steps, abs_residual, rel_residual, converged (%), and of a delta rule
-    propagated_gmacs, the 10^9 multiply-accumulates that it left."""
+class PairCost:
+    """The cost of one pair.
+
+    Attributes:
+        warm: Whether it started from the pair before.
+        seconds: With the copies to the device and back.
+        metrics: What the network reports of its solver: steps, abs_residual, rel_residual, converged (%), and with a delta
+            rule propagated_gmacs, the 10^9 multiply-accumulates that it left.
+    """
 
     warm: bool
     seconds: float
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
-def efforts_of(stats: dict[str, Tensor], pairs: int, seconds: float) -> list[Effort]:
-    """One a pair of a batch that took so many seconds. stats: those of its FlowOutput."""
-    known = {name: stats[name].tolist() for name in _FIGURES if name in stats}
+def costs_of(stats: dict[str, Tensor], pairs: int, seconds: float) -> list[PairCost]:
+    """One cost per pair of a batch that took so many seconds. stats: those of its FlowOutput."""
+    known = {name: stats[name].tolist() for name in _METRICS if name in stats}
     if "reason" in stats:
         known["converged"] = (100.0 * (stats["reason"] == StopReason.CONVERGED)).tolist()
     warm = stats["warm"].tolist() if "warm" in stats else [False] * pairs
     return [
-        Effort(bool(warm[place]), seconds / pairs, {name: float(values[place]) for name, values in known.items()})
-        for place in range(pairs)
+        PairCost(bool(warm[index]), seconds / pairs, {name: float(values[index]) for name, values in known.items()})
+        for index in range(pairs)
     ]
 
 
-def mean_effort(efforts: Sequence[Effort]) -> dict[str, float]:
-    """seconds, and the solver's figures, each a mean over the pairs; nothing where there is no pair."""
-    if not efforts:
+def mean_cost(costs: Sequence[PairCost]) -> dict[str, float]:
+    """seconds, and the solver's metrics, each a mean over the pairs; nothing where there is no pair."""
+    if not costs:
         return {}
-    figures = {name: fmean(effort.figures[name] for effort in efforts) for name in efforts[0].figures}
-    return {**figures, "seconds": fmean(effort.seconds for effort in efforts)}
+    metrics = {name: fmean(cost.metrics[name] for cost in costs) for name in costs[0].metrics}
+    return {**metrics, "seconds": fmean(cost.seconds for cost in costs)}
 
 
 class ColdComparison:
     """Solves each pair from a cold start, too, to say what the warm start saved.
 
-    The pairs that could not start from another are left out of the figures: there, the two are the same.
+    The pairs that could not start from another are left out of the metrics: there, the two are the same.
     """
 
-    def __init__(self, solve_cold: Callable[[np.ndarray, np.ndarray], np.ndarray], efforts: Sequence[Effort]) -> None:
-        """efforts: those of `solve_cold`, which grow with its calls."""
+    def __init__(self, solve_cold: Callable[[np.ndarray, np.ndarray], np.ndarray], costs: Sequence[PairCost]) -> None:
+        """costs: those of `solve_cold`, which grow with its calls."""
         self._solve_cold = solve_cold
-        self._efforts = efforts
+        self._costs = costs
         self._differences: list[float] = []
 
     def __call__(self, image1: np.ndarray, image2: np.ndarray, warm_flow: np.ndarray) -> None:
         difference = np.linalg.norm(self._solve_cold(image1, image2) - warm_flow, axis=-1)
         self._differences += difference.mean(axis=(1, 2), dtype=np.float64).tolist()
 
-    def summary(self, warm: Sequence[Effort]) -> dict[str, Any]:
-        """warm: the same pairs' efforts from a warm start. steps_saved: %. difference: mean |difference| of the flows, px."""
-        places = [place for place, effort in enumerate(warm) if effort.warm]
-        if not places:
+    def summary(self, warm: Sequence[PairCost]) -> dict[str, Any]:
+        """warm: the same pairs' costs from a warm start. steps_saved: %. difference: mean |difference| of the flows, px."""
+        indices = [index for index, cost in enumerate(warm) if cost.warm]
+        if not indices:
             return {"pairs": 0}
         means = {
-            name: mean_effort([efforts[place] for place in places])
-            for name, efforts in (("warm", warm), ("cold", self._efforts))
+            name: mean_cost([costs[index] for index in indices])
+            for name, costs in (("warm", warm), ("cold", self._costs))
         }
-        found = {"pairs": len(places), **means, "difference": fmean(self._differences[place] for place in places)}
+        found = {"pairs": len(indices), **means, "difference": fmean(self._differences[index] for index in indices)}
         if "steps" in means["cold"]:
             found["steps_saved"] = 100 * (1 - means["warm"]["steps"] / means["cold"]["steps"])
         return found
 
 
-def warm_start_summary(efforts: Sequence[Effort], comparison: ColdComparison | None) -> dict[str, Any]:
+def warm_start_summary(costs: Sequence[PairCost], comparison: ColdComparison | None) -> dict[str, Any]:
     """pairs_from_the_one_before; the means over all pairs; compare_cold: those of the comparison."""
-    summary = {"pairs_from_the_one_before": sum(effort.warm for effort in efforts), **mean_effort(efforts)}
-    return summary if comparison is None else {**summary, "compare_cold": comparison.summary(efforts)}
+    summary = {"pairs_from_the_one_before": sum(cost.warm for cost in costs), **mean_cost(costs)}
+    return summary if comparison is None else {**summary, "compare_cold": comparison.summary(costs)}
 
 
 def warm_start_lines(summary: dict[str, Any], pairs: int) -> Iterator[str]:
@@ -99,13 +104,13 @@ def warm_start_lines(summary: dict[str, Any], pairs: int) -> Iterator[str]:
 
 
 def _solved(means: dict[str, float]) -> str:
-    told = []
+    parts = []
     if "steps" in means:
-        told.append(f"{means['steps']:.1f} steps a pair")
+        parts.append(f"{means['steps']:.1f} steps per pair")
     if "abs_residual" in means:
-        told.append(f"residual {means['abs_residual']:.3g} (relative {means['rel_residual']:.3g})")
+        parts.append(f"residual {means['abs_residual']:.3g} (relative {means['rel_residual']:.3g})")
     if "converged" in means:
-        told.append(f"{means['converged']:.0f}% of the pairs within the tolerance")
+        parts.append(f"{means['converged']:.0f}% of the pairs within the tolerance")
     if "propagated_gmacs" in means:
-        told.append(f"{means['propagated_gmacs']:.2f} GMAC propagated")
-    return ", ".join([*told, f"{means['seconds']:.3f} s a pair"])
+        parts.append(f"{means['propagated_gmacs']:.2f} GMAC propagated")
+    return ", ".join([*parts, f"{means['seconds']:.3f} s per pair"])

@@ -1,4 +1,4 @@
-"""What every command-line program shares: Hydra, errors in a sentence, exit codes."""
+"""The frame of every command-line program: Hydra, errors in a sentence, exit codes."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
             )()
     except Interrupted as end:
         if is_first_process():
-            failures.tell()
+            failures.print_all()
             Console(stderr=True, soft_wrap=True).print(_escaped(end.told), highlight=False)
         sys.exit(end.exit_status)
     except Exception as error:
-        failures.tell()
+        failures.print_all()
         if _debugging() or not is_explained(error):
             raise
         if not failures:
@@ -105,14 +105,14 @@ def _job(task: Task, failures: Failures, *, may_be_there: bool) -> Callable[[Dic
 
 def _end_job(error: Exception, failures: Failures, *, alone: bool) -> None:
     explained = is_explained(error)
-    told = failures.sentence(error) if explained else f"{type(error).__name__}: {error}"
-    write_to_log_file(told, error=None if explained and not _debugging() else error)
+    message = failures.sentence(error) if explained else f"{type(error).__name__}: {error}"
+    write_to_log_file(message, error=None if explained and not _debugging() else error)
     if not alone:
-        failures.add(told)
+        failures.add(message)
         raise error
     if _debugging() or not explained:
         raise error
-    _fail(told)
+    _fail(message)
 
 
 def _this_run() -> Run:
@@ -135,8 +135,8 @@ def _debugging() -> bool:
     return any(argument.lower() in ("debug=true", "++debug=true", "+debug=true") for argument in sys.argv[1:])
 
 
-def _fail(told: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(told)}", highlight=False)
+def _fail(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(message)}", highlight=False)
     sys.exit(1)
 
 

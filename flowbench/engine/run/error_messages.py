@@ -52,15 +52,15 @@ def sentence(error: BaseException, *, config: str, arguments: list[str]) -> str:
     config, arguments: what was composed, to name the key that was meant in place of a misspelt one.
     """
     # Names in somebody's file may be no text, which no terminal takes.
-    return _told(error, config, arguments).encode(errors="backslashreplace").decode()
+    return _message(error, config, arguments).encode(errors="backslashreplace").decode()
 
 
-def _told(error: BaseException, config: str, arguments: list[str]) -> str:
+def _message(error: BaseException, config: str, arguments: list[str]) -> str:
     ours = next((each for each in _chain(error) if isinstance(each, FlowBenchError)), None)
     if ours is not None:
         return _from_worker(str(ours)) + _REMEDIES.get(type(ours), "")
-    if told := fault(error, config=config):
-        return told
+    if message := fault(error, config=config):
+        return message
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, its permissions and the free space."
     if _is_of_wandb(error):

@@ -24,31 +24,31 @@ class Failures:
     def __init__(self, config: str, words: Sequence[str]) -> None:
         self._config, self._words = config, list(words)
         self._jobs: list[list[str]] = []
-        self._told: dict[int, str] = {}
+        self._messages: dict[int, str] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._told)
+        return bool(self._messages)
 
     def begin(self, overrides: Sequence[str]) -> None:
         self._jobs.append(list(overrides))
 
-    def add(self, told: str) -> None:
+    def add(self, message: str) -> None:
         number = len(self._jobs) - 1
-        self._told[number] = told
-        print(f"error: job #{number} failed: {told}", file=sys.stderr, flush=True)
+        self._messages[number] = message
+        print(f"error: job #{number} failed: {message}", file=sys.stderr, flush=True)
 
     def sentence(self, error: BaseException) -> str:
         return sentence(error, config=self._config, arguments=self._words)
 
-    def tell(self) -> None:
+    def print_all(self) -> None:
         """How many jobs failed, and why each."""
         if not self:
             return
         shared = set(self._jobs[0]).intersection(*self._jobs)
-        print(f"error: {len(self._told)} of {len(self._jobs)} jobs failed:", file=sys.stderr)
-        for number, told in self._told.items():
+        print(f"error: {len(self._messages)} of {len(self._jobs)} jobs failed:", file=sys.stderr)
+        for number, message in self._messages.items():
             own = " ".join(word for word in self._jobs[number] if word not in shared)
-            print(f"  #{number} {own}: {told}", file=sys.stderr, flush=True)
+            print(f"  #{number} {own}: {message}", file=sys.stderr, flush=True)
 
 
 def write_to_log_file(text: str, *, level: int = logging.ERROR, error: BaseException | None = None) -> None:

@@ -33,7 +33,7 @@ def fault(error: BaseException, *, config: str = "") -> str | None:
     config: the program, "train", "evaluate" or "predict", for the remedy in its own settings.
     """
     # From the cause outwards: "exited unexpectedly" is raised on top of what says by which signal.
-    return next((told for each in reversed([*_chain(error)]) if (told := _told(each, config))), None)
+    return next((message for each in reversed([*_chain(error)]) if (message := _message(each, config))), None)
 
 
 def killed(what: str, signum: int) -> str:
@@ -43,7 +43,7 @@ def killed(what: str, signum: int) -> str:
     return f"{what} was killed by {name}{reason}"
 
 
-def _told(error: BaseException, config: str) -> str | None:
+def _message(error: BaseException, config: str) -> str | None:
     text = str(error)
     if isinstance(error, torch.OutOfMemoryError):
         return _out_of_memory("The GPU's memory", text, config)
@@ -53,10 +53,12 @@ def _told(error: BaseException, config: str) -> str | None:
         return _too_many_files()
     if isinstance(error, OSError | EOFError) and _between_processes(error):
         return _worker_gone()
-    return _told_by_text(text, config) if isinstance(error, RuntimeError) or type(error).__module__ == "cv2" else None
+    return (
+        _message_by_text(text, config) if isinstance(error, RuntimeError) or type(error).__module__ == "cv2" else None
+    )
 
 
-def _told_by_text(text: str, config: str) -> str | None:
+def _message_by_text(text: str, config: str) -> str | None:
     """What C++ code raises says only in words what it is."""
     if found := _WORKER_KILLED.search(text):
         return _worker_killed(found["name"])

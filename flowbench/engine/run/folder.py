@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its weights: enough to know, later, what it was."""
+"""The record of a run beside its weights: settings, provenance, environment."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def withdraw(folder: Path, before: set[Path]) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Makes a folder ready for a new run. A folder holds one run: another would mix its figures and weights with those of
+    """Makes a folder ready for a new run. A folder holds one run: another would mix its metrics and weights with those of
     the first. A run that ended before its first checkpoint has left nothing to go on from, so it may start again."""
     if any((folder / name).exists() for name in (LAST, PREVIOUS)):
         raise FlowBenchError(

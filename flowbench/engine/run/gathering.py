@@ -1,4 +1,4 @@
-"""What the processes of a run know, brought together."""
+"""Values of all processes of a run, gathered in each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Lightning, PyTorch and FFmpeg tell their own developers, and no user of FlowBench can act upon."""
+"""Filters for log lines of Lightning, PyTorch and FFmpeg that no user of FlowBench can act upon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model and a sample to a picture of both."""
+"""Panels: a sample and an estimate of it in one image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowbench.structures import FlowSample
 
 
 def sample_panel(model: FlowModel, sample: FlowSample, *, title: str | None = None, rows: int = 2) -> np.ndarray:
-    """Pictures, truth, the model's flow and its error, as one RGB picture; the title is the sample's key if not given."""
+    """Images, ground truth, the model's flow and its error, as one RGB image; the title is the sample's key if not given."""
     flow = model.estimate(sample.image1, sample.image2).flow[0].float().permute(1, 2, 0).cpu().numpy()
     return panel(
         sample.image1,

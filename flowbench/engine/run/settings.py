@@ -17,7 +17,7 @@ from flowbench.engine.run import Run
 from flowbench.errors import FlowBenchError
 
 Split = Literal["train", "val", "test"]
-"""The pairs of a data set whose truth is known."""
+"""The pairs of a data set whose ground truth is known."""
 
 S = TypeVar("S", bound="Settings")
 

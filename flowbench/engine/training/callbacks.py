@@ -1,4 +1,4 @@
-"""What is watched while a model trains."""
+"""Callbacks that log and draw while a model trains."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Throughput(Callback):
 
 
 class ValidationPictures(Callback):
-    """After each validation, a panel of the same few validation samples: pictures, truth, flow, error.
+    """After each validation, a panel of the same few validation samples: images, ground truth, flow, error.
 
     Written to pictures/ in the trainer's folder, and to TensorBoard and W&B where they are in use.
     """

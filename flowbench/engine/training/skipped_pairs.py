@@ -1,4 +1,4 @@
-"""What is told of pairs that could not be read and were passed over (data.on_error=skip)."""
+"""Messages on pairs that could not be read and were skipped (data.on_error=skip)."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ class SkippedPairs(Callback):
 
     def __init__(self) -> None:
         self._count = 0
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
         """Saving is done by all processes at once."""
-        shares = from_all_processes((self._count, self._told))
-        return {"count": sum(count for count, _ in shares), "told": sorted(set().union(*(told for _, told in shares)))}
+        shares = from_all_processes((self._count, self._printed))
+        return {
+            "count": sum(count for count, _ in shares),
+            "told": sorted(set().union(*(printed for _, printed in shares))),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._count, self._told = state["count"] if is_first_process() else 0, set(state["told"])
+        self._count, self._printed = state["count"] if is_first_process() else 0, set(state["told"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for message in FlowDataModule.of(trainer).skipped if trainer.is_global_zero else ():
-            self._tell(trainer, f"(validation) {message}")
+            self._print(trainer, f"(validation) {message}")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, batch_idx: int
@@ -46,7 +49,7 @@ class SkippedPairs(Callback):
         if FlowDataModule.of(trainer).on_error == "skip":
             pl_module.log("train/skipped_pairs", self._total(trainer), reduce_fx="max")
         for message in batch.skipped:
-            self._tell(trainer, message)
+            self._print(trainer, message)
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: FlowBatch, *_: Any
@@ -55,7 +58,7 @@ class SkippedPairs(Callback):
             skipped = float(len(batch.skipped))
             pl_module.log("val/skipped_pairs", skipped, reduce_fx="sum", sync_dist=True, batch_size=len(batch))
         for message in batch.skipped:
-            self._tell(trainer, f"(validation) {message}")
+            self._print(trainer, f"(validation) {message}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._count:
@@ -71,10 +74,10 @@ class SkippedPairs(Callback):
             return float(self._count)
         return float(sum(from_all_processes(self._count)))
 
-    def _tell(self, trainer: pl.Trainer, message: str) -> None:
-        if message in self._told:
+    def _print(self, trainer: pl.Trainer, message: str) -> None:
+        if message in self._printed:
             return
-        self._told.add(message)
+        self._printed.add(message)
         log.warning("Skipped a pair that cannot be read: %s", message)
         with (Path(trainer.default_root_dir) / FILE).open("a", encoding="utf-8") as file:
             file.write(f"{message}\n")
