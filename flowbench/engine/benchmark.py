@@ -1,4 +1,4 @@
-"""What a model, the look-up or the data costs on this machine."""
+"""Costs of a model, of the lookup or of the data on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a finished folder is what a benchmark's server takes."""
+"""Check of a submission folder against what a benchmark's server takes."""
 
 from __future__ import annotations
 

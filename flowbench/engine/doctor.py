@@ -1,4 +1,4 @@
-"""Whether data sets are there, whole and sane, before days are spent on training on them."""
+"""Check that data sets are present, complete and sane, before days are spent on training on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the trace of a pair's solve and of its delta rules to the figures that a page and files show."""
+"""Statistics of a pair's solve and of its delta rules, as a page and files show them."""
 
 from __future__ import annotations
 

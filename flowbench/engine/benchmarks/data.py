@@ -1,4 +1,4 @@
-"""What a training pair costs one core: to read, and to augment."""
+"""CPU time of a training pair: to read, and to augment."""
 
 from __future__ import annotations
 

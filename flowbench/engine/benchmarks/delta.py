@@ -1,4 +1,4 @@
-"""What the delta rule saves in seconds and in multiplications, and what it changes, on a pair of real pictures."""
+"""Savings of the delta rule in seconds and multiplications, and its effect on the flow, on a pair of real images."""
 
 from __future__ import annotations
 

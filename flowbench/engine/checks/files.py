@@ -1,4 +1,4 @@
-"""What a check of data sets leaves behind, and what it says on the terminal."""
+"""Files and messages of a check of data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which data sets a training or an evaluation would use, and what is found of them before a file is opened."""
+"""Inventory of the data sets that a training or an evaluation would use, before any file is opened."""
 
 from __future__ import annotations
 

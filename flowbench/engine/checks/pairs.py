@@ -1,4 +1,4 @@
-"""What is wrong with one pair of a data set, and what its flow is like."""
+"""Checks of one pair of a data set, and statistics of its flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of data sets found, summed up."""
+"""Summary of a check of data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of settings: what an annotation admits, and what to tell a user whose value it does not."""
+"""Kinds of settings: the values that an annotation admits, and the message for any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a config or a checkpoint to a model that is ready to use."""
+"""Models from a config or a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one evaluation compares: numbers of iterations, or thresholds of the delta rule; and what is told of each."""
+"""Comparisons within one evaluation: numbers of iterations, or thresholds of the delta rule."""
 
 from __future__ import annotations
 

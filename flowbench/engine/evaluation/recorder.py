@@ -1,4 +1,4 @@
-"""What a test leaves of every sample."""
+"""Per-sample records of a test."""
 
 from __future__ import annotations
 

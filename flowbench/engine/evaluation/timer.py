@@ -1,4 +1,4 @@
-"""How long a network takes for its estimates while it is tested."""
+"""Timing of a network's estimates during a test."""
 
 from __future__ import annotations
 

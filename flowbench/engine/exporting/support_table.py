@@ -1,4 +1,4 @@
-"""Which models can be exported, and to what."""
+"""Table of the models that can be exported, and to what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks' servers take: the names, formats and bundles of results whose truth they keep."""
+"""Submission formats of the benchmarks' servers: names, files and bundles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it takes to solve pairs, and what a warm start saves of it."""
+"""Warm-start statistics: the cost of solving pairs, and what a warm start saves of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prediction leaves on disk: flow files, pictures in colours, a video of frames and flow side by side."""
+"""Files of a prediction: flow, colour-coded images, a video of frames and flow side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command-line program shares: Hydra, errors in a sentence, exit codes."""
+"""The common frame of command-line programs: Hydra, errors in a sentence, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and how precisely a model computes outside of Lightning's loops."""
+"""Device and precision of a model outside of Lightning's loops."""
 
 from __future__ import annotations
 

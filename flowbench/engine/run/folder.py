@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its weights: enough to know, later, what it was."""
+"""Provenance of a run: what is needed to know, later, what it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of a run know, brought together."""
+"""Gathering of objects over the processes of a run."""
 
 from __future__ import annotations
 

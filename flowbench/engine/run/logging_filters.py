@@ -1,4 +1,4 @@
-"""What Lightning, PyTorch and FFmpeg tell their own developers, and no user of FlowBench can act upon."""
+"""Filters of messages that Lightning, PyTorch and FFmpeg write for their own developers."""
 
 from __future__ import annotations
 

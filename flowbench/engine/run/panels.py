@@ -1,4 +1,4 @@
-"""From a model and a sample to a picture of both."""
+"""Panels of a model's flow on a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run stands: status.json in its folder."""
+"""Status of a run: status.json in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is watched while a model trains."""
+"""Callbacks that watch a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of pairs that could not be read and were passed over (data.on_error=skip)."""
+"""Report of pairs that could not be read and were skipped (data.on_error=skip)."""
 
 from __future__ import annotations
 
