@@ -1,4 +1,4 @@
-"""What the demonstrations share as programs: what a user can mend ends in a sentence and exit status 1."""
+"""The programs' common error handling: what a user can mend ends in one sentence and exit status 1."""
 
 from __future__ import annotations
 

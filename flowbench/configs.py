@@ -1,4 +1,4 @@
-"""Where the configuration lies, and how a config becomes an object."""
+"""The folder of configurations, and the objects that configs describe."""
 
 from __future__ import annotations
 

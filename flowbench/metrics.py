@@ -45,7 +45,7 @@ def _above(error: Tensor, threshold: float | Tensor) -> Tensor:
 
 
 def _sums(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+    # torch.where rather than a product: an invalid pixel may hold an infinite or undefined ground truth.
     return torch.where(mask, values, 0.0).double().sum(dim=(1, 2)), mask.sum(dim=(1, 2)).double()
 
 

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Training objectives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class SequenceLoss(Objective):
-    """RAFT's loss over successive predictions (arXiv 2003.12039, section 3.4): sum_i gamma^(n-1-i) * mean |flow_i - truth|.
+    """RAFT's loss over successive predictions (arXiv 2003.12039, section 3.4): sum_i gamma^(n-1-i) * mean |flow_i - gt|.
 
     The mean runs over all pixels and both components; pixels that are invalid or move by max_flow or more count as zeros.
     """
@@ -42,10 +42,10 @@ class SequenceLoss(Objective):
     max_flow: float = 400.0
 
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
-        """output.predictions: n flows (B, 2, H, W). Returns mean |flow_i - truth| of each, in pixels."""
+        """output.predictions: n flows (B, 2, H, W). Returns mean |flow_i - gt| of each, in pixels."""
         _check_predictions(output)
         counted = (batch.valid & (batch.flow.square().sum(dim=1) < self.max_flow**2)).unsqueeze(1)
-        # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+        # torch.where rather than a product: an invalid pixel may hold an infinite or undefined ground truth.
         return [torch.where(counted, (prediction - batch.flow).abs(), 0.0).mean() for prediction in output.predictions]
 
     def weighted(self, terms: Sequence[Tensor]) -> Tensor:
@@ -54,12 +54,12 @@ class SequenceLoss(Objective):
 
 @dataclass(frozen=True)
 class MultiLevelLoss(Objective):
-    """A weighted sum over predictions of several resolutions, each against the truth pooled to its size.
+    """A weighted sum over predictions of several resolutions, each against the ground truth pooled to its size.
 
     weights: one a prediction, finest first. flow_unit: how many pixels a predicted 1 stands for. distance, of the two
     components' differences: l2 is the vector's length (FlowNet, PWC-Net, arXiv 1709.02371), l1 the sum of the components'
     sizes, robust (l1 + 0.01)^0.4 (PWC-Net's fine-tuning). total: sum adds up the pixels of a pair and averages the pairs;
-    mean averages over all pixels. Pixels without truth count as zeros. pooling: see `pool_flow`.
+    mean averages over all pixels. Pixels without ground truth count as zeros. pooling: see `pool_flow`.
     """
 
     weights: Sequence[float]

@@ -22,7 +22,7 @@ class UnequalSizesError(FlowBenchError):
 
 @dataclass(frozen=True)
 class FlowSample:
-    """One picture pair as a data set gives it and as augmentation changes it.
+    """One image pair as a data set gives it and as augmentation changes it.
 
     image1, image2: (H, W, 3) uint8 RGB. flow: (H, W, 2) float32 pixels, (u right, v down) from image1 to image2. valid:
     (H, W) bool, where the flow is known. occluded: (H, W) bool, where the point of image1 is not visible in image2, or None

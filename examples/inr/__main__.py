@@ -12,9 +12,9 @@ import torch
 from rich.console import Console
 
 from examples.inr.measure import COMPARABLE, cheapest_comparable, measure, saved
-from examples.inr.network import FREQUENCIES, ImplicitPicture, InrSettings, Kind
+from examples.inr.network import FREQUENCIES, ImplicitImage, InrSettings, Kind
 from examples.inr.page import comparison, table_rows, write_inr_page
-from examples.inr.training import fit_picture
+from examples.inr.training import fit_image
 from examples.program import count, run
 from flowbench.io import read_image, write_image
 from flowbench.ops.delta.convolution import Delta
@@ -32,7 +32,7 @@ _RULES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fits the photograph, prints quality and cost of every way of solving, and writes a page and its picture."""
+    """Fits the photograph, prints quality and cost of every way of solving, and writes a page and its image."""
     parser = argparse.ArgumentParser(prog="python -m examples.inr", description=__doc__)
     parser.add_argument("--kind", choices=get_args(Kind), default="siren", help="the features of a place")
     parser.add_argument("--image", type=Path, default=_PHOTOGRAPH, help="the photograph")
@@ -55,8 +55,8 @@ def _demonstrate(arguments: argparse.Namespace) -> None:
     image = scaled(read_image(arguments.image), arguments.width)
     torch.manual_seed(arguments.seed)
     print(f"fitting {image.shape[1]}x{image.shape[0]} pixels, {arguments.epochs} epochs", flush=True)
-    network = ImplicitPicture(InrSettings(kind=arguments.kind, frequency=FREQUENCIES[arguments.kind]))
-    training = fit_picture(network, image, arguments.epochs)
+    network = ImplicitImage(InrSettings(kind=arguments.kind, frequency=FREQUENCIES[arguments.kind]))
+    training = fit_image(network, image, arguments.epochs)
     deltas = [replace(rule, threshold=each) for rule in _RULES for each in arguments.threshold]
     measured = measure(network, image, deltas)
     best = cheapest_comparable(measured)
@@ -73,7 +73,7 @@ def _demonstrate(arguments: argparse.Namespace) -> None:
     page = arguments.output / f"inr_{arguments.kind}.html"
     write_inr_page(page, image, measured, training, settings)
     write_image(page.with_suffix(".png"), comparison(image, measured[0], best))
-    print(f"page {page}, picture {page.with_suffix('.png')}")
+    print(f"page {page}, image {page.with_suffix('.png')}")
 
 
 if __name__ == "__main__":

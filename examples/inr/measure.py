@@ -1,4 +1,4 @@
-"""Quality against cost: the same fitted picture solved in several ways."""
+"""Quality against cost: the same fitted image solved in several ways."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from examples.inr.network import ImplicitPicture
+from examples.inr.network import ImplicitImage
 from examples.inr.solve import Solved, solve_densely, solve_pixel_by_pixel, solve_with_delta, solve_without_zeros
 from examples.inr.training import colours, psnr
 from flowbench.ops.delta.convolution import Delta
@@ -34,7 +34,7 @@ class Measured:
     solved: Solved
 
 
-def measure(network: ImplicitPicture, image: np.ndarray, deltas: Sequence[Delta]) -> list[Measured]:
+def measure(network: ImplicitImage, image: np.ndarray, deltas: Sequence[Delta]) -> list[Measured]:
     """First "dense", to which the others are to be compared; then what can be left out without a delta rule; then the
     rules in their order. image: (H, W, 3) uint8, the one that was fitted."""
     size = image.shape[:2]

@@ -1,4 +1,4 @@
-"""A picture as the equilibrium of a network: an implicit neural representation whose one hidden layer is implicit."""
+"""An image as the equilibrium of a network: an implicit neural representation whose one hidden layer is implicit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FREQUENCIES: dict[Kind, float] = {"siren": 90.0, "fourier": 30.0}
 class InrSettings:
     """kind: of the features that a place (x, y) is turned into. features, hidden: how many, and how wide the state is.
 
-    frequency: how fast the features vary, in radians over half the picture's width: omega0 of Siren's first layer; the
+    frequency: how fast the features vary, in radians over half the image's width: omega0 of Siren's first layer; the
     standard deviation of the Fourier features' frequencies.
     """
 
@@ -59,20 +59,20 @@ class FourierFeatures(nn.Module):
 
 
 @dataclass(frozen=True)
-class PictureStep:
+class ImageStep:
     """One step of the implicit layer, for all pixels or for some of them."""
 
-    network: ImplicitPicture
+    network: ImplicitImage
     injected: Tensor
 
     def __call__(self, state: State) -> State:
         return (self.network.activation(self.network.hidden(state[0]) + self.injected),)
 
-    def select(self, index: Tensor) -> PictureStep:
-        return PictureStep(self.network, self.injected[index])
+    def select(self, index: Tensor) -> ImageStep:
+        return ImageStep(self.network, self.injected[index])
 
 
-class ImplicitPicture(nn.Module):
+class ImplicitImage(nn.Module):
     """z* = act(W z* + U features(p) + b), colour = V z* + c; act is the sine for Siren and ReLU for Fourier features.
 
     It is the implicit layer of (Implicit)^2 (Huang, Bai and Kolter, NeurIPS 2021) over features that enter every step alike:
@@ -97,9 +97,9 @@ class ImplicitPicture(nn.Module):
         """(..., 2) -> (..., hidden): what the place adds to every step. places: x in [-1, 1], y in the same units."""
         return self.injection(self.features(places))
 
-    def step(self, injected: Tensor) -> PictureStep:
+    def step(self, injected: Tensor) -> ImageStep:
         """f of z = f(z) for a state (z,) of the shape of `injected`."""
-        return PictureStep(self, injected)
+        return ImageStep(self, injected)
 
     def fixed_macs(self) -> int:
         """Multiply-accumulates a pixel outside the solve: features, injection and output."""

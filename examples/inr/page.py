@@ -1,4 +1,4 @@
-"""The page of the picture that is an equilibrium: pictures, table and trade-off."""
+"""The page of the image that is an equilibrium: images, table and trade-off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowbench.report.colour import error_scale_image, error_to_image
 from flowbench.report.drawing import captioned, grid, scaled
 from flowbench.report.html_table import html_metrics, html_table
 from flowbench.report.line_plot import Line
-from flowbench.report.page import note, picture, plots, section, write_page
+from flowbench.report.page import captioned_image, note, plots, section, write_page
 
 _CELL_WIDTH = 576
 
@@ -26,16 +26,14 @@ def table_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 
 
 def comparison(image: np.ndarray, dense: Measured, delta: Measured) -> np.ndarray:
-    """The truth, both fits, and how many elements of the state each pixel multiplied with the delta rule; uint8 RGB."""
+    """The image, both fits, and how many elements of the state each pixel multiplied with the delta rule; uint8 RGB."""
     multiplied = delta.solved.multiplied.numpy().reshape(image.shape[:2])
     most = float(dense.solved.multiplied.max())
     part, _ = saved(delta, dense)
     cells = [
         captioned(scaled(image, _CELL_WIDTH), "photograph"),
-        captioned(scaled(as_picture(dense, image), _CELL_WIDTH), f"dense: {dense.psnr:.2f} dB"),
-        captioned(
-            scaled(as_picture(delta, image), _CELL_WIDTH), f"{delta.way}: {delta.psnr:.2f} dB, {part:.1f}% saved"
-        ),
+        captioned(scaled(as_image(dense, image), _CELL_WIDTH), f"dense: {dense.psnr:.2f} dB"),
+        captioned(scaled(as_image(delta, image), _CELL_WIDTH), f"{delta.way}: {delta.psnr:.2f} dB, {part:.1f}% saved"),
         captioned(
             scaled(error_to_image(multiplied, most), _CELL_WIDTH),
             f"elements multiplied, dense {most:.0f}",
@@ -45,7 +43,7 @@ def comparison(image: np.ndarray, dense: Measured, delta: Measured) -> np.ndarra
     return grid(cells, rows=2)
 
 
-def as_picture(measured: Measured, image: np.ndarray) -> np.ndarray:
+def as_image(measured: Measured, image: np.ndarray) -> np.ndarray:
     """The colours of a solve as uint8 RGB of the photograph's size."""
     colour = measured.solved.colour.clamp(0, 1).numpy()
     return (255 * colour).round().astype(np.uint8).reshape(image.shape)
@@ -58,13 +56,13 @@ def write_inr_page(
 
     Raises FlowBenchError where the page cannot be written.
     """
-    dense, pictured = measured[0], cheapest_comparable(measured)
+    dense, shown = measured[0], cheapest_comparable(measured)
     told = (
         "Saved: multiply-accumulates, against dense; solve: the hidden layer alone; all: with features, injection and "
         "output. The first step of any solve starts from zero and is not counted."
     )
     sections = [
-        section("Pictures", picture(comparison(image, dense, pictured), f"{pictured.way} against dense")),
+        section("Pictures", captioned_image(comparison(image, dense, shown), f"{shown.way} against dense")),
         section("Ways of solving", html_table(table_rows(measured), name="ways"), note(told)),
         section("Quality against cost", plots(_trade_off(measured), _training_plot(training))),
         section("Settings", html_metrics(settings, name="settings")),

@@ -1,4 +1,4 @@
-"""Solving for a picture, densely and with the delta rule, and what it costs."""
+"""Solving for an image, densely and with the delta rule, and what it costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from examples.inr.network import ImplicitPicture
+from examples.inr.network import ImplicitImage
 from examples.inr.training import places
 from flowbench.deq import FixedPoint, Solution, State
 from flowbench.deq.stopping import Converged
@@ -16,7 +16,7 @@ from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory
 MAX_STEPS = 60
 TOLERANCE = 1e-3
 
-# Height and width of the picture.
+# Height and width of the image.
 Size = tuple[int, int]
 
 
@@ -33,8 +33,8 @@ class Solved:
 
 
 @torch.no_grad()
-def solve_densely(network: ImplicitPicture, size: Size) -> Solved:
-    """The steps go on until the whole picture has converged."""
+def solve_densely(network: ImplicitImage, size: Size) -> Solved:
+    """The steps go on until the whole image has converged."""
     injected = _injected(network, size)[None]
     solution = _solver().solve(network.step(injected), (torch.zeros_like(injected),))
     steps = solution.stats.steps.expand(injected.shape[1])
@@ -42,7 +42,7 @@ def solve_densely(network: ImplicitPicture, size: Size) -> Solved:
 
 
 @torch.no_grad()
-def solve_pixel_by_pixel(network: ImplicitPicture, size: Size) -> Solved:
+def solve_pixel_by_pixel(network: ImplicitImage, size: Size) -> Solved:
     """Each pixel is dense, but leaves when it has converged by itself."""
     injected = _injected(network, size)
     solution = _solver("drop").solve(network.step(injected), (torch.zeros_like(injected),))
@@ -50,7 +50,7 @@ def solve_pixel_by_pixel(network: ImplicitPicture, size: Size) -> Solved:
 
 
 @torch.no_grad()
-def solve_without_zeros(network: ImplicitPicture, size: Size) -> Solved:
+def solve_without_zeros(network: ImplicitImage, size: Size) -> Solved:
     """As `solve_densely`, but elements that are zero count for nothing: what ReLU saves without a delta rule."""
     injected = _injected(network, size)[None]
     step = network.step(injected)
@@ -65,8 +65,8 @@ def solve_without_zeros(network: ImplicitPicture, size: Size) -> Solved:
 
 
 @torch.no_grad()
-def solve_with_delta(network: ImplicitPicture, size: Size, delta: Delta) -> Solved:
-    """The hidden layer is a 1x1 convolution over the picture, and multiplies what has changed of the state."""
+def solve_with_delta(network: ImplicitImage, size: Size, delta: Delta) -> Solved:
+    """The hidden layer is a 1x1 convolution over the image, and multiplies what has changed of the state."""
     step = DeltaStep(network, _injected(network, size).view(1, *size, -1).permute(0, 3, 1, 2), delta)
     solution = _solver().solve(step, (torch.zeros_like(step.injected),))
     z = solution.z[0].permute(0, 2, 3, 1).flatten(1, 2)
@@ -77,7 +77,7 @@ class DeltaStep:
     """The steps of one solve from zero. injected: (1, hidden, H, W). memory: of the hidden layer, None before the first step.
     multiplied: (H, W), elements of the state that were multiplied so far."""
 
-    def __init__(self, network: ImplicitPicture, injected: Tensor, delta: Delta) -> None:
+    def __init__(self, network: ImplicitImage, injected: Tensor, delta: Delta) -> None:
         self.activation = network.activation
         self.hidden = DeltaConv.from_weight(network.hidden.weight[..., None, None], None, padding=(0, 0))
         self.injected = injected
@@ -94,7 +94,7 @@ class DeltaStep:
         return (self.activation(result.output),)
 
 
-def _injected(network: ImplicitPicture, size: Size) -> Tensor:
+def _injected(network: ImplicitImage, size: Size) -> Tensor:
     return network.inject(places(*size).to(network.output.weight.dtype))
 
 
@@ -102,7 +102,7 @@ def _solver(converged: Converged = "freeze") -> FixedPoint:
     return FixedPoint(max_steps=MAX_STEPS, tolerance=TOLERANCE, mode="relative", converged=converged)
 
 
-def _solved(network: ImplicitPicture, z: Tensor, solution: Solution[tuple[Tensor, ...]], multiplied: Tensor) -> Solved:
+def _solved(network: ImplicitImage, z: Tensor, solution: Solution[tuple[Tensor, ...]], multiplied: Tensor) -> Solved:
     stats = solution.stats
     colour = network.output(z).reshape(-1, 3)
     return Solved(colour, stats.steps.double().mean().item(), stats.rel_residual.max().item(), multiplied)

@@ -1,4 +1,4 @@
-"""Fitting a picture."""
+"""Fitting an image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from examples.inr.network import ImplicitPicture
+from examples.inr.network import ImplicitImage
 from flowbench.deq import DEQ, FixedPoint, JacobianPenalty, PhantomGradient
 from flowbench.images import unit_range
 
@@ -35,7 +35,7 @@ def colours(image: np.ndarray) -> Tensor:
     return unit_range(torch.from_numpy(image).reshape(-1, 3))
 
 
-def fit_picture(network: ImplicitPicture, image: np.ndarray, epochs: int) -> list[float]:
+def fit_image(network: ImplicitImage, image: np.ndarray, epochs: int) -> list[float]:
     """Adam on all pixels at once, the learning rate falling along a cosine; returns the PSNR (dB) of each epoch."""
     where, wanted = places(*image.shape[:2]), colours(image)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)

@@ -1,4 +1,4 @@
-"""How the dimensions of a state converge, each at its own pace."""
+"""Convergence of a state's dimensions, each at its own pace."""
 
 from __future__ import annotations
 

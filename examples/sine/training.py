@@ -1,4 +1,4 @@
-"""How the sine network learns its sine."""
+"""Training of the sine network."""
 
 from __future__ import annotations
 

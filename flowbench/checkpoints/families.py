@@ -1,4 +1,4 @@
-"""Which of our models a state dict of another code base belongs to."""
+"""The family of a state dict of another code base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Lightning's checkpoints reach the disk."""
+"""Atomic writes of Lightning's checkpoints."""
 
 from __future__ import annotations
 

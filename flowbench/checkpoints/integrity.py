@@ -1,4 +1,4 @@
-"""Whether a file is a checkpoint at all, and a whole one."""
+"""Checks that a file is a checkpoint, and a complete one."""
 
 from __future__ import annotations
 

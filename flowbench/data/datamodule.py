@@ -29,10 +29,10 @@ class FlowDataModule(pl.LightningDataModule):
     """Training, validation and test sets of FlowSample, and their loaders.
 
     train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
-    submission: those whose truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
+    submission: those whose ground truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
     on_error: what an unreadable pair does to training, "raise", or "skip": another one takes its place, and validation
     leaves it out. batch_size: pairs a training step and process. crop: (height, width) of training samples, or None
-    for whole pictures. crops_per_scene: how many training samples in a row are drawn from each pair that is read, each
+    for whole images. crops_per_scene: how many training samples in a row are drawn from each pair that is read, each
     augmented and cut anew: for pairs that take longer to make than to train on. half_flow: whether training's ground truth
     travels in half precision, which is exact to 1/16 px below 128 px of motion and to 1/8 px below 256 px, and halves what
     the loaders hand over. cache: keywords of SampleCache, for training alone; evaluation reads the files, and writes nothing.

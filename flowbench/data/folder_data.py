@@ -1,4 +1,4 @@
-"""A user's own pictures as training, validation and test sets."""
+"""A user's own images as training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder_data(
     augmentations: Mapping[str, Sequence[Augmentation]],
     **loading: Any,
 ) -> FlowDataModule:
-    """The data module of a user's own pictures.
+    """The data module of a user's own images.
 
     Tested is what test, test_share or lists.test says. Where nothing does, all pairs are, if none are validated: validated
     pairs choose best.ckpt, and no pair that did is tested without being asked for.
@@ -37,21 +37,21 @@ def folder_data(
     Args:
         images, second, flow, step, white: as `Folder` has them; without flow, the pairs can be predicted only.
         validation_share, test_share, lists: as `FolderDivision` has them.
-        val, test: images, second and flow of pictures apart.
-        augmentations: of training samples, by whether their truth is "dense" or "sparse".
+        val, test: images, second and flow of images apart.
+        augmentations: of training samples, by whether their ground truth is "dense" or "sparse".
         loading: FlowDataModule's other arguments.
 
-    Raises FlowBenchError where there are no pictures at all, or settings exclude each other.
+    Raises FlowBenchError where there are no images at all, or settings exclude each other.
     """
     own = {"images": images, "second": second, "flow": flow, "step": step, "white": white}
     shared = {"step": step, "white": white}
     val_apart, test_apart = _apart("val", val, shared), _apart("test", test, shared)
     if images is None and val_apart is None and test_apart is None:
         raise FlowBenchError(
-            "data=folder needs pictures: data.images='frames/*.png', and data.flow='flow/*.flo' where there is truth."
+            "data=folder needs images: data.images='frames/*.png', and data.flow='flow/*.flo' where there is ground truth."
         )
     if flow and images is None:
-        raise FlowBenchError("data.flow has no pictures: set data.images.")
+        raise FlowBenchError("data.flow has no images: set data.images.")
     parts = _parts(own, {"val": validation_share, "test": test_share}, lists or {})
     _refuse_two("val", val_apart, parts)
     _refuse_two("test", test_apart, parts)
@@ -97,7 +97,7 @@ def _parts(
 def _refuse_two(part: str, apart: Folder | None, parts: Mapping[str, object]) -> None:
     if apart is not None and part in parts:
         raise FlowBenchError(
-            f"data.{part}.images, pictures apart, and data.{SHARES[part]} or data.lists.{part} exclude each other: give one."
+            f"data.{part}.images, images apart, and data.{SHARES[part]} or data.lists.{part} exclude each other: give one."
         )
 
 

@@ -1,4 +1,4 @@
-"""Pairs of pictures on disk: what every data set of files has in common."""
+"""Pairs of images on disk: what every data set of files has in common."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ from flowbench.structures import FlowDataset, FlowSample
 class PairPaths:
     """Where one pair lies.
 
-    key: the sample's name; its parent is the sequence, "sintel/clean/alley_1" of "sintel/clean/alley_1/frame_0007". flow:
-    None where the truth is withheld. visible: a second flow file, valid where the point is visible in image2, too (KITTI's
-    flow_noc). occluded, invalid: masks, as pictures or .npy, set where the point is not visible in image2, and where the
-    truth means nothing. flow_step: the flow is taken at every flow_step-th row and column (2 for Spring, stored at twice
-    the size). white: the value of white in 16-bit images, as `read_image` has it.
+    Args:
+        image1: the first image.
+        image2: the second image.
+        flow: the ground truth from image1 to image2; None where it is withheld.
+        key: the sample's name; its parent is the sequence, "sintel/clean/alley_1" of "sintel/clean/alley_1/frame_0007".
+        visible: a second flow file, valid where the point is visible in image2, too (KITTI's flow_noc).
+        occluded: a mask, as an image or .npy, set where the point is not visible in image2.
+        invalid: a mask, as an image or .npy, set where the ground truth means nothing.
+        flow_step: the flow is taken at every flow_step-th row and column (2 for Spring, stored at twice the size).
+        white: the value of white in 16-bit images, see `read_image`.
     """
 
     key: str
@@ -46,7 +51,7 @@ class PairPaths:
 
 
 class TruthPaths(TypedDict, total=False):
-    """Those of PairPaths that hold truth."""
+    """Those of PairPaths that hold ground truth."""
 
     flow: Path
     visible: Path
@@ -67,7 +72,7 @@ class PairFiles(FlowDataset):
     tree: ClassVar[str]
     # The key of a config that says where the root is.
     root_key: ClassVar[str]
-    # Whether the truth is known at some pixels only.
+    # Whether the ground truth is known at some pixels only.
     sparse: bool = False
 
     def __init__(self, root: str | Path, *, at_most: int | None = None) -> None:
@@ -132,10 +137,10 @@ class PairFiles(FlowDataset):
 
 
 def read_pair(paths: PairPaths) -> FlowSample:
-    """The pair with its truth; without truth the flow is zero and nowhere valid.
+    """The pair with its ground truth; without ground truth the flow is zero and nowhere valid.
 
-    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first picture, and for a
-    truth that is known at no pixel: nothing can be learnt or measured there.
+    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first image, and for a
+    ground truth that is known at no pixel: nothing can be learnt or measured there.
     """
     image1, image2 = (read_image(image, white=paths.white) for image in (paths.image1, paths.image2))
     size = image1.shape[:2]

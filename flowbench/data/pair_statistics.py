@@ -47,9 +47,9 @@ def resized(sample: FlowSample, size: Sequence[int]) -> FlowSample:
 
 
 def octave_powers(grey: np.ndarray) -> list[float]:
-    """How much each octave of frequencies adds to the variance of an (H, W) picture, the finest first.
+    """How much each octave of frequencies adds to the variance of an (H, W) image, the finest first.
 
-    The first is what changes over 2 to 4 pixels, the next over 4 to 8, and so on. A Hann window keeps the picture's
+    The first is what changes over 2 to 4 pixels, the next over 4 to 8, and so on. A Hann window keeps the image's
     rims, which do not fit together, out of it.
     """
     height, width = grey.shape

@@ -1,13 +1,13 @@
-"""Small data sets in the layouts and formats of the field's, drawn from the built-in scenes: exact truth, no download.
+"""Small data sets in the layouts and formats of the field's, drawn from the built-in scenes: exact ground truth, no download.
 
 They try out a configuration, a doctor or the speed of loading before the real data is there:
 
     write_tree("sintel", "datasets/Sintel", pairs=3)
     python train.py data=sintel paths.sintel=datasets/Sintel ...
 
-Pair number k of each split, pass, direction and camera is a sequence of its own, of two frames, and shows one scene: that of
-`scenes(...).pair(k)`, whose truth is that of the pair. The flow of a last frame, where the data set has it, is that of the
-pair again. The pairs without truth, and those of another camera, show others.
+Pair number k of each split, pass, direction and camera is a sequence of its own, of two frames. It shows the scene
+of `scenes(...).pair(k)` and has its ground truth. The flow of a last frame, where the data set has it, is that of the pair
+again. The pairs without ground truth, and those of another camera, show other scenes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def scenes(split: str, pairs: int, size: tuple[int, int], effects: Mapping[str, 
 
 
 def is_measured(sample: FlowSample) -> np.ndarray:
-    """(H, W) bool: where the sample trees of sparse data sets know the truth, two thirds of the lower three quarters."""
+    """(H, W) bool: where sample trees of sparse data sets have ground truth, two thirds of the lower three quarters."""
     height, width = sample.valid.shape
     y, x = np.mgrid[:height, :width]
     return (y >= height // 4) & ((x + 2 * y) % 3 > 0)
@@ -67,7 +67,7 @@ class _Drawing:
         first = self.pairs if camera == "right" else 0
         return [(number, drawn.pair(first + number)) for number in range(self.pairs)]
 
-    def write_pictures(self, sample: FlowSample, first: str, second: str) -> None:
+    def write_images(self, sample: FlowSample, first: str, second: str) -> None:
         write_image(self._place(first), sample.image1)
         write_image(self._place(second), sample.image2)
 
@@ -93,7 +93,7 @@ def _chairs(draw: _Drawing) -> None:
     samples = [pair.forward for split in ("train", "val") for _, pair in draw.samples(split, effects={})]
     for number, sample in enumerate(samples, start=1):
         name = f"data/{number:05d}"
-        draw.write_pictures(sample, f"{name}_img1.ppm", f"{name}_img2.ppm")
+        draw.write_images(sample, f"{name}_img1.ppm", f"{name}_img2.ppm")
         draw.write_flow(f"{name}_flow.flo", sample.flow)
     draw.write_text(SPLIT_FILE, "1\n" * draw.pairs + "2\n" * draw.pairs)
 
@@ -105,8 +105,8 @@ def _things(draw: _Drawing) -> None:
                 video = f"{split.upper()}/{'ABC'[number % 3]}/{number // 3:04d}"
                 frames = f"frames_{pass_name}pass/{video}/left"
                 flow = f"optical_flow/{video}"
-                draw.write_pictures(pair.forward, f"{frames}/0006.png", f"{frames}/0007.png")
-                # Every frame has its flow: that of the last leads on, and that of the first back, to where no picture is.
+                draw.write_images(pair.forward, f"{frames}/0006.png", f"{frames}/0007.png")
+                # Every frame has its flow: that of the last leads on, and that of the first back, to where no image is.
                 for frame in ("0006", "0007"):
                     draw.write_flow(f"{flow}/into_future/left/OpticalFlowIntoFuture_{frame}_L.pfm", pair.forward.flow)
                     draw.write_flow(f"{flow}/into_past/left/OpticalFlowIntoPast_{frame}_L.pfm", pair.backward.flow)
@@ -118,7 +118,7 @@ def _things_subset(draw: _Drawing) -> None:
             for number, pair in draw.samples(split, effects):
                 frames, flow = f"{part}/image_{pass_name}/left", f"{part}/flow/left"
                 first, second = f"{2 * number:07d}", f"{2 * number + 1:07d}"
-                draw.write_pictures(pair.forward, f"{frames}/{first}.png", f"{frames}/{second}.png")
+                draw.write_images(pair.forward, f"{frames}/{first}.png", f"{frames}/{second}.png")
                 draw.write_flow(f"{flow}/into_future/{first}.flo", pair.forward.flow)
                 draw.write_flow(f"{flow}/into_past/{second}.flo", pair.backward.flow)
 
@@ -129,18 +129,18 @@ def _sintel(draw: _Drawing) -> None:
             for number, pair in draw.samples(split, effects):
                 scene = f"{'alley' if split == 'train' else 'ambush'}_{number + 1}"
                 frames = [f"{part}/{pass_name}/{scene}/frame_000{frame}.png" for frame in (1, 2)]
-                draw.write_pictures(pair.forward, *frames)
+                draw.write_images(pair.forward, *frames)
                 if split == "train":
                     draw.write_flow(f"{part}/flow/{scene}/frame_0001.flo", pair.forward.flow)
                     draw.write_mask(f"{part}/occlusions/{scene}/frame_0001.png", _occluded(pair.forward))
                     draw.write_mask(f"{part}/invalid/{scene}/frame_0001.png", ~is_measured(pair.forward))
 
 
-def _kitti(draw: _Drawing, pictures: str = "image_2") -> None:
+def _kitti(draw: _Drawing, frame_folder: str = "image_2") -> None:
     for split, part in (("train", "training"), ("test", "testing")):
         for number, pair in draw.samples(split, effects={}):
             sample, name = pair.forward, f"{number:06d}_10.png"
-            draw.write_pictures(sample, f"{part}/{pictures}/{name}", f"{part}/{pictures}/{number:06d}_11.png")
+            draw.write_images(sample, f"{part}/{frame_folder}/{name}", f"{part}/{frame_folder}/{number:06d}_11.png")
             if split == "train":
                 measured = is_measured(sample)
                 draw.write_flow(f"{part}/flow_occ/{name}", sample.flow, measured)
@@ -148,14 +148,14 @@ def _kitti(draw: _Drawing, pictures: str = "image_2") -> None:
 
 
 def _kitti2012(draw: _Drawing) -> None:
-    _kitti(draw, pictures="colored_0")
+    _kitti(draw, frame_folder="colored_0")
 
 
 def _hd1k(draw: _Drawing) -> None:
     for number, pair in draw.samples("train", effects={}):
         sample, frames = pair.forward, [f"{number:06d}_00{frame}.png" for frame in (10, 11)]
-        draw.write_pictures(sample, *(f"hd1k_input/image_2/{frame}" for frame in frames))
-        # The last frame has its flow, too, to a picture that is not there.
+        draw.write_images(sample, *(f"hd1k_input/image_2/{frame}" for frame in frames))
+        # The last frame has its flow, too, to an image that is not there.
         for frame in frames:
             draw.write_flow(f"hd1k_flow_gt/flow_occ/{frame}", sample.flow, is_measured(sample))
 
@@ -163,7 +163,7 @@ def _hd1k(draw: _Drawing) -> None:
 def _middlebury(draw: _Drawing) -> None:
     for number, pair in draw.samples("test", effects={}):
         scene = f"Scene{number + 1}"
-        draw.write_pictures(pair.forward, *(f"other-data/{scene}/frame{frame}.png" for frame in (10, 11)))
+        draw.write_images(pair.forward, *(f"other-data/{scene}/frame{frame}.png" for frame in (10, 11)))
         draw.write_flow(f"other-gt-flow/{scene}/flow10.flo", pair.forward.flow, is_measured(pair.forward))
 
 
@@ -173,11 +173,11 @@ def _spring(draw: _Drawing) -> None:
             for number, pair in draw.samples(split, {}, camera):
                 sequence = f"{split}/{number + 1:04d}"
                 frames = [f"{sequence}/frame_{camera}/frame_{camera}_000{frame}.png" for frame in (1, 2)]
-                draw.write_pictures(pair.forward, *frames)
+                draw.write_images(pair.forward, *frames)
                 if split == "train":
                     for direction, frame, sample in (("FW", 1, pair.forward), ("BW", 2, pair.backward)):
                         name = f"flow_{direction}_{camera}"
-                        # Four values a pixel of the pictures.
+                        # Four values a pixel of the images.
                         flow = sample.flow.repeat(2, axis=0).repeat(2, axis=1)
                         draw.write_flow(f"{sequence}/{name}/{name}_000{frame}.flo5", flow)
 
@@ -185,7 +185,7 @@ def _spring(draw: _Drawing) -> None:
 def _tartanair(draw: _Drawing) -> None:
     for number, pair in draw.samples("train", effects={}):
         flight = f"office/{('Easy', 'Hard')[number % 2]}/P{number // 2:03d}"
-        draw.write_pictures(pair.forward, *(f"{flight}/image_left/00000{frame}_left.png" for frame in (0, 1)))
+        draw.write_images(pair.forward, *(f"{flight}/image_left/00000{frame}_left.png" for frame in (0, 1)))
         draw.write_array(f"{flight}/flow/000000_000001_flow.npy", pair.forward.flow)
         # Code 10: hidden by something nearer.
         mask = np.where(_occluded(pair.forward), np.uint8(10), np.uint8(0))
@@ -195,7 +195,7 @@ def _tartanair(draw: _Drawing) -> None:
 def _folder(draw: _Drawing) -> None:
     for number, pair in draw.samples("train", effects={}):
         video = f"video_{number + 1}"
-        draw.write_pictures(pair.forward, *(f"frames/{video}/{frame}.png" for frame in (1, 2)))
+        draw.write_images(pair.forward, *(f"frames/{video}/{frame}.png" for frame in (1, 2)))
         draw.write_flow(f"flow/{video}/1.flo", pair.forward.flow)
 
 

@@ -1,4 +1,4 @@
-"""Which samples a process sees, and when."""
+"""Samplers: the samples that a process sees, and their order."""
 
 from __future__ import annotations
 

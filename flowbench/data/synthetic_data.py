@@ -35,7 +35,7 @@ def synthetic_data(
         counts: Pairs of train, val and test.
         scenes: SyntheticScenes' arguments but count, split, textures and cutouts.
         textures: A glob of photographs.
-        cutouts: A glob of pictures with an alpha channel.
+        cutouts: A glob of images with an alpha channel.
         augmentations: Of training samples.
         first: An easier stage before, for networks that would not begin to learn on the scenes themselves: {until: the step
             at which it ends, scenes: what differs from `scenes`}. Its samples are not cut.

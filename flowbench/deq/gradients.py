@@ -1,4 +1,4 @@
-"""How a fixed point is differentiated. A gradient takes the solution and gives the states that a loss may see."""
+"""Gradients of a fixed point: from the solution to the states that a loss may see."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from flowbench.data.scenes.choosing import Kind, kind_of, looks_like, sketch
-from flowbench.data.scenes.pictures import read_shrunk
+from flowbench.data.scenes.images import read_shrunk
 from flowbench.engine.run import Run
 from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError

@@ -1,4 +1,4 @@
-"""A look at the data before training on it."""
+"""A contact sheet of training samples."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from flowbench.report.drawing import captioned, grid, scaled
 from flowbench.report.figure_files import check_figures
 from flowbench.report.html_table import html_table
 from flowbench.report.line_plot import Line
-from flowbench.report.page import picture, plots, section, write_page
+from flowbench.report.page import captioned_image, plots, section, write_page
 from flowbench.report.table import columns_table, print_table
 from flowbench.structures import FlowSample
 
@@ -74,7 +74,9 @@ def data_statistics(settings: DataStatisticsSettings, run: Run) -> Path:
     write_csv(folder / "statistics.csv", rows)
     sections = [section("Statistics", html_table(rows, name="statistics"), plots(_spectra(rows)))]
     for name, pairs in chosen.items():
-        sections.append(section(name, picture(_sheet(pairs, settings.size), f"First images of {name}, and their flow")))
+        sections.append(
+            section(name, captioned_image(_sheet(pairs, settings.size), f"First images of {name}, and their flow"))
+        )
     write_page(folder / "statistics.html", "Statistics of pairs", sections, settings.figures)
     print_table(columns_table(rows))
     Console(highlight=False, soft_wrap=True).print(folder / "statistics.html")

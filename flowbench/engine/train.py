@@ -1,4 +1,4 @@
-"""Training."""
+"""Training of a model, from a config to checkpoints and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flow, picture, video and number files. Every file is written aside and renamed; every error names the file."""
+"""Flow, image, video and number files. Every file is written aside and renamed; every error names the file."""
 
 from flowbench.io.atomic import written_aside
 from flowbench.io.flow import read_flow, write_flow

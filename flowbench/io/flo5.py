@@ -1,7 +1,7 @@
 """Spring's .flo5 files: HDF5 with one data set, `flow` (Mehl et al., "Spring", CVPR 2023).
 
-The ground truth has twice the width and height of the pictures; its values are pixels of the pictures. It is given as
-stored: who wants it at the pictures' size takes [::2, ::2].
+The ground truth has twice the width and height of the images; its values are pixels of the images. It is given as
+stored: who wants it at the images' size takes [::2, ::2].
 """
 
 from __future__ import annotations

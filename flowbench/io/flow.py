@@ -28,7 +28,7 @@ def read_flow(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Dense formats (.flo, .pfm, .npy, .flo5) are valid where |u| and |v| are below 1000 px; their unknown values (above
     1e9, or not a number) are given as 0. KITTI's unknown pixels decode to -512. Only valid pixels mean anything, and
-    there may be none. Spring's .flo5 comes as stored, with twice the pictures' width and height.
+    there may be none. Spring's .flo5 comes as stored, with twice the images' width and height.
 
     Raises FlowBenchError, naming the file, when it is missing, truncated, oversized, damaged or not what its suffix says, and
     for .flo5 when h5py is not installed. What a file claims to hold is checked before it is allocated.

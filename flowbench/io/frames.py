@@ -17,7 +17,7 @@ from flowbench.io.image import SUFFIXES, read_image
 
 
 class Frame(NamedTuple):
-    """One picture of a sequence. image: (H, W, 3) uint8 RGB.
+    """One image of a sequence. image: (H, W, 3) uint8 RGB.
 
     name: unique in its sequence, fit for a file's name; holds folders where files of several folders are equally named.
     """
@@ -43,7 +43,7 @@ class FrameSource(Protocol):
 
 
 class ImageFrames:
-    """Picture files in the given order: a FrameSource that knows its count but no speed."""
+    """Image files in the given order: a FrameSource that knows its count but no speed."""
 
     fps = None
 
@@ -67,11 +67,11 @@ class ImageFrames:
 
 
 def open_images(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> ImageFrames:
-    """The pictures of a folder or glob pattern in natural order (frame_10 after frame_9), or of a list as it is given.
+    """The images of a folder or glob pattern in natural order (frame_10 after frame_9), or of a list as it is given.
 
-    white: the value of white in 16-bit pictures, as `read_image` has it.
+    white: the value of white in 16-bit images, as `read_image` has it.
 
-    Raises FlowBenchError when there are fewer than two pictures or a listed file does not exist.
+    Raises FlowBenchError when there are fewer than two images or a listed file does not exist.
     """
     if isinstance(source, str | Path):
         paths, origin = _found_images(str(source)), str(source)
@@ -81,9 +81,9 @@ def open_images(source: str | Path | Sequence[str | Path], *, white: int | None 
         if missing:
             raise FlowBenchError(f"{missing[0]}: no such file ({len(missing)} of {len(paths)} listed are missing).")
     if not paths:
-        raise FlowBenchError(f"{origin}: no pictures found. Known suffixes: {', '.join(SUFFIXES)}.")
+        raise FlowBenchError(f"{origin}: no images found. Known suffixes: {', '.join(SUFFIXES)}.")
     if len(paths) == 1:
-        raise FlowBenchError(f"{origin}: one picture ({paths[0].name}) only; flow needs at least two.")
+        raise FlowBenchError(f"{origin}: one image ({paths[0].name}) only; flow needs at least two.")
     return ImageFrames(paths, white=white)
 
 

@@ -1,4 +1,4 @@
-"""Pictures as RGB arrays."""
+"""Images as RGB arrays."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
-from flowbench.io.picture import decode_picture
-from flowbench.io.picture_checks import stated_white
+from flowbench.io.decoding import decode_pixels
+from flowbench.io.image_checks import stated_white
 from flowbench.io.read_bytes import read_bytes
 
 log = logging.getLogger(__name__)
@@ -27,21 +27,21 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     Grey becomes three equal channels, transparency is dropped, more than 8 bits are scaled to 8.
 
     Args:
-        white: the value of white in a picture of 16 bits a channel, 4095 where it holds 12. None: what a PPM or PGM file
-            says, or else 65535; then a picture that stays below a quarter of it is warned of.
+        white: the value of white in an image of 16 bits a channel, 4095 where it holds 12. None: what a PPM or PGM file
+            says, or else 65535; then an image that stays below a quarter of it is warned of.
 
-    Raises FlowBenchError, naming the file, when it is missing, truncated, no readable picture, one of several pages, or of
-    another number type (a depth map, for instance), and for a white that the picture exceeds.
+    Raises FlowBenchError, naming the file, when it is missing, truncated, no readable image, one of several pages, or of
+    another number type (a depth map, for instance), and for a white that the image exceeds.
     """
     path = Path(path)
     data = read_bytes(path)
-    image = decode_picture(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    image = decode_pixels(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype not in (np.uint8, np.uint16):
-        raise FlowBenchError(f"{path}: a picture of {image.dtype} values; 8 or 16 bits a channel are needed.")
+        raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits a channel are needed.")
     brightest, full = int(image.max()), int(np.iinfo(image.dtype).max)
     if white is not None and not brightest <= white <= full:
         raise FlowBenchError(
-            f"{path}: white={white}, but the picture has {8 * image.itemsize} bits a channel and values up to {brightest}: "
+            f"{path}: white={white}, but the image has {8 * image.itemsize} bits a channel and values up to {brightest}: "
             "give the value that stands for white, or none."
         )
     if white is None:
@@ -52,7 +52,7 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
 
 
 def _white(path: Path, stated: int | None, brightest: int, full: int) -> int:
-    """The value of white in a picture of which nobody but its file says it."""
+    """The value of white in an image of which nobody but its file says it."""
     if stated is not None:
         return max(stated, brightest)
     if full > 255 and brightest <= full // 4:
@@ -66,7 +66,7 @@ def _warn_of_dark(path: Path, brightest: int) -> None:
     if bits not in _warned:
         _warned.add(bits)
         log.warning(
-            "%s: a 16-bit picture whose brightest value is %d of 65535, and so almost black. If it holds %d bits, set "
+            "%s: a 16-bit image whose brightest value is %d of 65535, and so almost black. If it holds %d bits, set "
             "white=%d (data.white=%d for data=folder).",
             path,
             brightest,
@@ -87,10 +87,10 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         aside.write_bytes(encoded)
 
 
-def encode_image(image: np.ndarray, suffix: str, name: str = "picture") -> bytes:
-    """The bytes of a picture file of that suffix. image: (H, W, 3) uint8 RGB; `name` is for the error's message."""
+def encode_image(image: np.ndarray, suffix: str, name: str = "image") -> bytes:
+    """The bytes of an image file of that suffix. image: (H, W, 3) uint8 RGB; `name` is for the error's message."""
     if suffix not in SUFFIXES:
-        raise FlowBenchError(f"{name}: unknown suffix {suffix!r} for a picture. Known: {', '.join(SUFFIXES)}.")
+        raise FlowBenchError(f"{name}: unknown suffix {suffix!r} for an image. Known: {', '.join(SUFFIXES)}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise FlowBenchError(f"{name}: array of {image.shape}, {image.dtype}; (height, width, 3) uint8 is needed.")
     # OpenCV writes WebP without loss unless a quality is given, ten times the size.

@@ -1,4 +1,4 @@
-"""KITTI's 16-bit flow pictures (Menze and Geiger, CVPR 2015): (value - 2^15) / 64 pixels, third channel valid."""
+"""KITTI's 16-bit flow images (Menze and Geiger, CVPR 2015): (value - 2^15) / 64 pixels, third channel valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from flowbench.errors import FlowBenchError
-from flowbench.io.picture import read_picture
+from flowbench.io.decoding import read_pixels
 
 _STEPS_PER_PIXEL = 64.0
 _ZERO_FLOW = 2**15
@@ -19,12 +19,12 @@ def read_kitti_png(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises FlowBenchError when the file is no whole PNG of three 16-bit channels.
     """
-    stored = read_picture(path, cv2.IMREAD_UNCHANGED)
+    stored = read_pixels(path, cv2.IMREAD_UNCHANGED)
     channels = stored.shape[2] if stored.ndim == 3 else 1
     if stored.dtype != np.uint16 or channels != 3:
         raise FlowBenchError(
             f"{path}: {channels} channels of {stored.dtype}; KITTI flow has 3 channels of uint16. "
-            "Is it a picture, or a flow stored in another way?"
+            "Is it an image, or a flow stored in another way?"
         )
     # OpenCV gives the channels in reverse: valid, v, u.
     flow = (stored[..., :0:-1].astype(np.float32) - _ZERO_FLOW) / _STEPS_PER_PIXEL

@@ -17,7 +17,7 @@ DEFLATE_RATIO = 1032
 
 
 def check_pixels(path: Path, width: int, height: int, room: float) -> None:
-    """Refuses a picture or flow of no pixels, of more than MOST_PIXELS, or of more than the file has `room` for."""
+    """Refuses an image or flow of no pixels, of more than MOST_PIXELS, or of more than the file has `room` for."""
     said = f"{path}: its header says {_short(width)}x{_short(height)} pixels"
     if width < 1 or height < 1:
         raise FlowBenchError(f"{said}. The file is damaged.")

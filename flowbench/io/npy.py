@@ -11,7 +11,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def parse_npy(data: bytes) -> np.ndarray:
-    """The array of numbers or truth values in the bytes of an .npy file, read-only.
+    """The array of numbers or booleans in the bytes of an .npy file, read-only.
 
     Raises ValueError when they are no whole array of such: objects, which could run code, are never read.
     """

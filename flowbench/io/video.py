@@ -21,9 +21,9 @@ _LOOKED_AT, _NEXT_LOOKED_AT = 20, 500
 
 
 def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> FrameSource:
-    """The frames of a video file, a folder of pictures, a glob pattern or a list of picture files.
+    """The frames of a video file, a folder of images, a glob pattern or a list of image files.
 
-    white: the value of white in 16-bit pictures, as `read_image` has it. Nothing but the first frames is read before the
+    white: the value of white in 16-bit images, as `read_image` has it. Nothing but the first frames is read before the
     source is iterated. Raises FlowBenchError, naming the source, when it does not exist, cannot be read, or holds fewer than
     two frames.
     """
@@ -34,10 +34,10 @@ def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None 
     if Path(source).suffix.lower() in SUFFIXES:
         read_image(source, white=white)
         raise FlowBenchError(
-            f"{source}: one picture; flow needs at least two. Give a folder, a pattern, or [first.png,second.png]."
+            f"{source}: one image; flow needs at least two. Give a folder, a pattern, or [first.png,second.png]."
         )
     if white is not None:
-        raise FlowBenchError(f"white={white} is for 16-bit pictures, and {source} is a video: leave white out.")
+        raise FlowBenchError(f"white={white} is for 16-bit images, and {source} is a video: leave white out.")
     return VideoFrames(source)
 
 

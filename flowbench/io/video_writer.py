@@ -77,7 +77,7 @@ class VideoWriter:
         if not writer.isOpened():
             raise FlowBenchError(
                 f"{self._path}: OpenCV cannot write {codec} video here: its build lacks the codec, or the folder is "
-                "not writable. Try the suffix .avi, or write pictures instead."
+                "not writable. Try the suffix .avi, or write images instead."
             )
         return writer
 

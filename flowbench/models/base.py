@@ -18,7 +18,7 @@ from flowbench.checkpoints.read import NEWEST_VERSION, SETTINGS, VERSION
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade
-from flowbench.models.images import Picture, image_batch
+from flowbench.models.images import ImageLike, image_batch
 from flowbench.models.sequences import WarmStart
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
@@ -112,7 +112,7 @@ class FlowModel(pl.LightningModule):
         super().__init__()
         if not 1 <= fitting.multiple <= _LARGEST_MULTIPLE or fitting.multiple % network.stride:
             raise FlowBenchError(
-                f"model.fitting.multiple={fitting.multiple}: {name} takes pictures in multiples of {network.stride}, and of "
+                f"model.fitting.multiple={fitting.multiple}: {name} takes images in multiples of {network.stride}, and of "
                 f"at most {_LARGEST_MULTIPLE:,}."
             )
         self.name = name
@@ -188,7 +188,7 @@ class FlowModel(pl.LightningModule):
         if self.updates_are_fixed:
             self.set_iterations(protocol.updates)
 
-    def estimate(self, image1: Picture, image2: Picture, reuse: Any = None) -> FlowOutput:
+    def estimate(self, image1: ImageLike, image2: ImageLike, reuse: Any = None) -> FlowOutput:
         """Flow between images of any size, in eval mode, without gradients.
 
         Args:
@@ -251,19 +251,19 @@ class FlowModel(pl.LightningModule):
             )
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
-    def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
+    def flows_after_steps(self, image1: ImageLike, image2: ImageLike) -> Iterator[Tensor]:
         """The flow that `estimate` would give if it ended after step 1, 2, ...; none of a family that tells no steps."""
         return iter(())
 
     def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
+        """Images (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
 
-        In this order, because a mean over the pictures is another one once they are resized.
+        In this order, because a mean over the images is another one once they are resized.
         """
         image1, image2 = self.network.normalise(image1, image2)
         return self.fitting.fit(image1), self.fitting.fit(image2)
 
-    def _as_batch(self, image: Picture) -> Tensor:
+    def _as_batch(self, image: ImageLike) -> Tensor:
         parameter = next(self.parameters())
         return image_batch(image, device=parameter.device, dtype=parameter.dtype)
 

@@ -15,7 +15,7 @@ from flowbench.deq import StopReason
 from flowbench.deq.normalisation import weights_computed_once
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, ModelParts
-from flowbench.models.images import Picture
+from flowbench.models.images import ImageLike
 from flowbench.networks.deqflow import DEQFlow, size_of
 from flowbench.structures import FlowBatch, FlowOutput
 
@@ -74,7 +74,7 @@ class DEQFlowModel(FlowModel):
         return {"solver": str(self.network.deq.solver), "warm": self.network.warm}
 
     @torch.no_grad()
-    def flows_after_steps(self, image1: Picture, image2: Picture) -> Iterator[Tensor]:
+    def flows_after_steps(self, image1: ImageLike, image2: ImageLike) -> Iterator[Tensor]:
         """The flow that `estimate` would give if the solver ended after step 1, 2, ..., up to the last one that it takes."""
         images = self._as_batch(image1), self._as_batch(image2)
         was_training = self.training
@@ -113,6 +113,6 @@ class DEQFlowModel(FlowModel):
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
         super().validation_step(batch, batch_index)
         if self.spectral_radius and batch_index == 0:
-            pictures = (self.fitting.fit(batch.image1), self.fitting.fit(batch.image2))
-            radius = self.network.spectral_radius(*pictures, steps=self.spectral_radius)
+            images = (self.fitting.fit(batch.image1), self.fitting.fit(batch.image2))
+            radius = self.network.spectral_radius(*images, steps=self.spectral_radius)
             self.log("val/spectral_radius", radius.mean(), batch_size=len(batch), sync_dist=True)

@@ -22,13 +22,13 @@ class PILImage(Protocol):
     __array_interface__: dict[str, Any]
 
 
-Picture = Tensor | np.ndarray | PILImage | str | Path
+ImageLike = Tensor | np.ndarray | PILImage | str | Path
 
 _PIL_MODES = ("RGB", "RGBA", "L", "I;16")
 _CHANNELS = (1, 3, 4)
 
 
-def image_batch(image: Picture, *, device: torch.device, dtype: torch.dtype) -> Tensor:
+def image_batch(image: ImageLike, *, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(B, 3, H, W) RGB in [0, 1]; B is 1 for a single image.
 
     Grey becomes three equal channels, and transparency is dropped, as `read_image` does with files.

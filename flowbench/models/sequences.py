@@ -27,7 +27,7 @@ def sequence_of(key: str) -> str:
 class WarmStart:
     """Goes along pairs, and starts each from the pair before where it continues that one.
 
-    A pair continues another of its sequence whose second picture is its first; all others start cold. So a gap in a
+    A pair continues another of its sequence whose second image is its first; all others start cold. So a gap in a
     sequence ends what is carried over, and pairs that only share a folder, as KITTI's do, carry nothing over. warm_pairs:
     how many did not start cold.
     """
@@ -35,7 +35,7 @@ class WarmStart:
     def __init__(self, estimate: Estimate) -> None:
         self._estimate = estimate
         self._sequence = ""
-        self._last_picture: Images | None = None
+        self._last_image: Images | None = None
         self._reuse: Any = None
         self.warm_pairs = 0
 
@@ -51,13 +51,13 @@ class WarmStart:
         output = self._estimate(image1, image2, reuse)
         output.stats["warm"] = torch.full((output.flow.shape[0],), int(reuse is not None), device=output.flow.device)
         self.warm_pairs += reuse is not None
-        self._sequence, self._last_picture = sequence_of(key), image2
+        self._sequence, self._last_image = sequence_of(key), image2
         # A flow that is not finite would spoil all pairs that follow.
         self._reuse = output.reuse if bool(torch.isfinite(output.flow).all()) else None
         return output
 
-    def _continues(self, picture: Images, sequence: str) -> bool:
-        return sequence == self._sequence and _same(picture, self._last_picture)
+    def _continues(self, image: Images, sequence: str) -> bool:
+        return sequence == self._sequence and _same(image, self._last_image)
 
 
 def _same(image: Images, other: Images | None) -> bool:

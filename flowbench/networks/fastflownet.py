@@ -30,7 +30,7 @@ _SMALL = 1e-12  # keeps the length of a vector of zeros
 class FastFlowNet(FlowNetwork):
     """image1, image2 (B, 3, H, W) RGB in [0, 1] -> FlowOutput.
 
-    H and W are multiples of 64. Flow is estimated from 1/64 to 1/4 resolution, each level warping the second picture's
+    H and W are multiples of 64. Flow is estimated from 1/64 to 1/4 resolution, each level warping the second image's
     features by the flow of the level above. In train mode `predictions` holds the flow of levels 2 to 6 (1/4 to 1/64
     resolution), in units of flow_unit pixels of the whole image.
 
@@ -67,7 +67,7 @@ class FastFlowNet(FlowNetwork):
                 nn.init.zeros_(module.get_parameter("bias"))
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures without the mean of each channel over both."""
+        """The images without the mean of each channel over both."""
         mean = torch.cat([image1, image2], dim=3).mean(dim=(2, 3), keepdim=True)
         return image1 - mean, image2 - mean
 
@@ -89,7 +89,7 @@ class FastFlowNet(FlowNetwork):
         return FlowOutput(full, predictions if self.training else [])
 
     def _features(self, image1: Tensor, image2: Tensor) -> dict[int, Tensor]:
-        """Of each level, those of both pictures, one after the other in the batch."""
+        """Of each level, those of both images, one after the other in the batch."""
         x = torch.cat([image1, image2]).contiguous(memory_format=torch.channels_last)
         features = {}
         for level, stage in enumerate(self.pyramid, start=1):

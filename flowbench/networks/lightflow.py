@@ -70,7 +70,7 @@ class LightFlow(FlowNetwork):
                 module.momentum = batch_norm_momentum
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures without the mean colour of the public code's pictures."""
+        """The images without the mean colour of the public code's images."""
         mean1, mean2 = self.mean.chunk(2, dim=1)
         return image1 - mean1, image2 - mean2
 

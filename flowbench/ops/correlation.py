@@ -3,7 +3,7 @@
 The value at (i, j) is <f1_i, f2_j> / sqrt(C); level l of the pyramid pools f2 by 2^l. Both implementations gather whole
 integer windows and blend them once, because all (2r+1)^2 samples of a window share one fractional offset. They differ only
 in where the integer windows come from: `AllPairsCorrelation` computes every inner product once a pair, O((HW)^2) memory;
-`OnDemandCorrelation` computes the inner products that a look-up asks for, O(HW) memory.
+`OnDemandCorrelation` computes the inner products that a lookup asks for, O(HW) memory.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def build_correlation(
         height, width = features1.shape[-2:]
         raise FlowBenchError(
             f"A feature map of {height}x{width} is too small for {levels} correlation levels: each side needs at least "
-            f"{1 << (levels - 1)}; give larger pictures."
+            f"{1 << (levels - 1)}; give larger images."
         )
     return kinds[kind].of(features1, features2, levels, radius)
 
@@ -82,7 +82,7 @@ def _check_volume_fits(features: Tensor, levels: int) -> None:
         raise FlowBenchError(
             f"The correlation volume of {batch} pairs with {height}x{width} features takes {needed / 2**30:.1f} GiB, more "
             f"than the {available / 2**30:.1f} GiB of the {features.device.type}: set correlation=on_demand in the "
-            "network's settings, or give smaller pictures."
+            "network's settings, or give smaller images."
         )
 
 
@@ -135,8 +135,8 @@ class OnDemandCorrelation:
     def lookup_pixels(self, coords: Tensor, pixels: Tensor) -> Tensor:
         windows = self.windows
         rows, blend = windows.locate(coords.to(self.queries.dtype))
-        own_picture = pixels // self.queries.shape[1]
-        rows = rows + own_picture[:, None, None] * windows.targets
+        own_image = pixels // self.queries.shape[1]
+        rows = rows + own_image[:, None, None] * windows.targets
         queries = self.queries.flatten(0, 1)
         queries = queries if pixels.shape[0] == queries.shape[0] else queries[pixels]
         with full_precision(coords.device):
@@ -174,7 +174,7 @@ def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowG
 class _WindowGeometry:
     """Where the windows lie in a pyramid stored as one row of targets.
 
-    A level is stored x-major (a column of the picture is contiguous), so a window is `side` runs of `side` neighbours. Runs
+    A level is stored x-major (a column of the image is contiguous), so a window is `side` runs of `side` neighbours. Runs
     in columns outside the level read the zeros at the front; positions above or below it get the blending weight zero.
 
     heights, widths, starts, scale: (levels, 1), of each level its size, its first target and the size of its pixels. offsets:

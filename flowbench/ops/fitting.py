@@ -1,4 +1,4 @@
-"""Fitting pictures of any size to a network, and its flow back to the picture."""
+"""Fitting images of any size to a network, and its flow back to the image."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from flowbench.errors import FlowBenchError
 
 
 class Fitting(Protocol):
-    """multiple: sides of fitted pictures are multiples of it."""
+    """multiple: sides of fitted images are multiples of it."""
 
     multiple: int
 
     def fit(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> a picture of a size that the network takes."""
+        """(B, C, H, W) -> an image of a size that the network takes."""
         ...
 
     def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the fitted picture -> (B, 2, height, width), the flow of the picture."""
+        """The flow of the fitted image -> (B, 2, height, width), the flow of the image."""
         ...
 
 
@@ -43,24 +43,24 @@ class Padding:
             raise FlowBenchError(f"Unknown padding mode '{self.mode}': choose sintel or kitti.")
 
     def borders(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """(left, right, top, bottom) for a picture of height x width."""
+        """(left, right, top, bottom) for an image of height x width."""
         extra_height, extra_width = -height % self.multiple, -width % self.multiple
         if min(height + extra_height, width + extra_width) < self.minimum:
             raise FlowBenchError(
-                f"A picture of {width}x{height} pixels is too small for this network, which needs at least "
-                f"{self.minimum - self.multiple + 1} pixels a side: enlarge the pictures first."
+                f"An image of {width}x{height} pixels is too small for this network, which needs at least "
+                f"{self.minimum - self.multiple + 1} pixels a side: enlarge the images first."
             )
         top = extra_height // 2 if self.mode == "sintel" else 0
         left = extra_width // 2
         return left, extra_width - left, top, extra_height - top
 
     def fit(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> the padded picture."""
+        """(B, C, H, W) -> the padded image."""
         borders = self.borders(*image.shape[-2:])
         return F.pad(image, borders, mode="replicate") if any(borders) else image
 
     def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the padded picture -> (B, 2, height, width), the flow of the picture."""
+        """The flow of the padded image -> (B, 2, height, width), the flow of the image."""
         left, _, top, _ = self.borders(height, width)
         return flow[..., top : top + height, left : left + width]
 
@@ -69,7 +69,7 @@ class Padding:
 class Resizing:
     """Enlarges to the next multiples of `multiple`, bilinearly (FastFlowNet and LightFlow).
 
-    size: (height, width), multiples of `multiple`, to which all pictures are resized instead; None for the next multiples.
+    size: (height, width), multiples of `multiple`, to which all images are resized instead; None for the next multiples.
     """
 
     multiple: int = 64
@@ -85,12 +85,12 @@ class Resizing:
             )
 
     def fit(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> the resized picture."""
+        """(B, C, H, W) -> the resized image."""
         height, width = image.shape[-2:]
         return _resized(image, *(self.size or (height + -height % self.multiple, width + -width % self.multiple)))
 
     def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the resized picture -> (B, 2, height, width), its vectors as long as in the picture."""
+        """The flow of the resized image -> (B, 2, height, width), its vectors as long as in the image."""
         return resized_flow(flow, height, width)
 
 

@@ -1,4 +1,4 @@
-"""Correlation of each pixel with a fixed pattern of near neighbours in the other picture (FlowNet, arXiv 1504.06852).
+"""Correlation of each pixel with a fixed pattern of near neighbours in the other image (FlowNet, arXiv 1504.06852).
 
 Only the wanted displacements are computed, each as one product over the whole map: no gather, no compiled extension.
 """

@@ -1,4 +1,4 @@
-"""Pooling a flow whose truth may be known at some pixels only."""
+"""Pooling a flow whose ground truth may be known at some pixels only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingK
     """flow (B, 2, H, W) and valid (B, H, W) bool -> flow (B, 2, *size) and where a cell holds any valid pixel.
 
     mean: the mean over a cell's valid pixels. extreme: per component, the largest positive plus the lowest negative value,
-    as FlowNet's code does for sparse truth. Vectors keep their length in pixels; cells without a valid pixel are zero.
+    as FlowNet's code does for sparse ground truth. Vectors keep their length in pixels; cells without a valid pixel are zero.
     """
-    # torch.where rather than a product: an invalid pixel may hold an infinite or undefined truth.
+    # torch.where rather than a product: an invalid pixel may hold an infinite or undefined ground truth.
     flow = torch.where(valid.unsqueeze(1), flow, 0.0)
     share = F.adaptive_avg_pool2d(valid.unsqueeze(1).to(flow.dtype), size)
     known = share > 0

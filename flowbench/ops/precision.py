@@ -1,4 +1,4 @@
-"""What stays in full precision under autocasting: matching costs and flow, whose error would be that of the estimate."""
+"""Full precision under autocasting, for matching costs and flow: their error would be that of the estimate."""
 
 from __future__ import annotations
 

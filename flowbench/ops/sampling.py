@@ -39,7 +39,7 @@ def project_forward(flow: Tensor) -> Tensor:
     """Carries a flow along itself, to be the next frame's first guess (RAFT's warm start, arXiv 2003.12039, section 3.3).
 
     flow: (B, 2, H, W) pixels of its own resolution. Pixel (x, y) moves to (x + u, y + v); those that do not land strictly
-    inside the picture are dropped; every grid point takes the flow of the nearest that remains, zero if none does.
+    inside the image are dropped; every grid point takes the flow of the nearest that remains, zero if none does.
     """
     projected = [_project_one(one) for one in flow.detach().double().cpu().numpy()]
     return torch.from_numpy(np.stack(projected)).to(flow)

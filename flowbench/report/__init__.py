@@ -1,1 +1,1 @@
-"""Pictures, panels, tables and HTML: everything a person looks at."""
+"""Images, panels, tables and HTML: everything a person looks at."""

@@ -33,7 +33,7 @@ def flow_to_image(flow: np.ndarray, *, valid: np.ndarray | None = None, max_flow
     """Colours flow (H, W, 2), pixels, as (H, W, 3) uint8 RGB.
 
     max_flow: the length in pixels that gets the fullest colour, longer ones are darkened; by default the longest of
-    this flow. Pictures that are compared need a common one. valid: (H, W) bool; other pixels, and those that are not
+    this flow. Images that are compared need a common one. valid: (H, W) bool; other pixels, and those that are not
     finite, are black.
 
     Raises FlowBenchError for other shapes, a network's (2, H, W) among them, and for a max_flow below 0.

@@ -1,4 +1,4 @@
-"""How a solver came to its flow, as plots: residuals and errors, step by step."""
+"""Convergence plots of a solver: residuals and errors, step by step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class StepErrors:
-    """epe: the end-point error (px) of a sample's flow after step 1, 2, ... group: which of the pictures it is among."""
+    """epe: the end-point error (px) of a sample's flow after step 1, 2, ... group: which of the images it is among."""
 
     key: str
     group: str

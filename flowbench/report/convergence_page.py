@@ -1,4 +1,4 @@
-"""How the dimensions of one pair's solve converge, and what a delta rule would leave out of it, on one page."""
+"""Convergence of the dimensions of one pair's solve, and the work that a delta rule would leave out, on one page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid
 from flowbench.report.heat_map import steps_scale_image, steps_to_image
 from flowbench.report.html_table import html_table
 from flowbench.report.line_plot import Line
-from flowbench.report.page import Plots, note, picture, plots, section, write_page
+from flowbench.report.page import Plots, captioned_image, note, plots, section, write_page
 
 _CELL_WIDTH = 590
 
@@ -24,7 +24,7 @@ _CELL_WIDTH = 590
 class FirstSteps:
     """Of one part of the state under one tolerance; a step that never comes is infinite.
 
-    by_pixel: (H, W), over the picture, the upper median over the channels. by_channel: (3, C), the quartiles over the pixels.
+    by_pixel: (H, W), over the image, the upper median over the channels. by_channel: (3, C), the quartiles over the pixels.
     counts: share of the dimensions whose first step is 1, 2, ... never: share of those that have none.
     """
 
@@ -80,7 +80,7 @@ def write_convergence_page(path: str | Path, page: ConvergencePage, figures: str
     """
     sections = [
         section("The solve", html_table(page.summary, name="summary"), *map(note, page.notes)),
-        section("First step under a tolerance, by pixel", *_pictures(page)),
+        section("First step under a tolerance, by pixel", *_step_images(page)),
         section("First step under a tolerance, by channel", *_channels(page)),
         section("First step under a tolerance, all dimensions", *_counts(page)),
         section("Energy and residuals", *_traces(page)),
@@ -89,7 +89,7 @@ def write_convergence_page(path: str | Path, page: ConvergencePage, figures: str
     write_page(path, page.title, sections, figures)
 
 
-def _pictures(page: ConvergencePage) -> list[str]:
+def _step_images(page: ConvergencePage) -> list[str]:
     longest = longest_flow(page.flow)
     wheel = wheel_image(CAPTION_HEIGHT - 2, background=BACKGROUND)
     cells = [
@@ -104,11 +104,11 @@ def _pictures(page: ConvergencePage) -> list[str]:
         told = f"{part.name}, under {first.tolerance:g}: step 1 to {last}"
         cells.append(captioned(scaled(steps_to_image(first.by_pixel, last), _CELL_WIDTH), told, scale))
     told = (
-        "Below the pictures: the step by which half of a pixel's channels, of the coordinates both, have been under the "
+        "Below the images: the step by which half of a pixel's channels, of the coordinates both, have been under the "
         "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step told and after it, "
         "grey where that never happens."
     )
-    return [picture(grid(cells, len(cells) // 2), "The pair and its first steps"), note(told)]
+    return [captioned_image(grid(cells, len(cells) // 2), "The pair and its first steps"), note(told)]
 
 
 def _last_drawn(steps: np.ndarray) -> int:

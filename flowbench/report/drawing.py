@@ -1,4 +1,4 @@
-"""Pictures scaled, captioned and put side by side."""
+"""Images scaled, captioned and put side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.55
 
 
 def scaled(image: np.ndarray, width: int, drawn: np.ndarray | None = None) -> np.ndarray:
-    """The picture (H, W, 3) at another width: pixels stay sharp squares when it grows, are averaged when it shrinks.
+    """The image (H, W, 3) at another width: pixels stay sharp squares when it grows, are averaged when it shrinks.
 
     drawn: (H, W) bool; with it, only those pixels enter the averages, so that sparse ones keep their colours.
     """
@@ -32,7 +32,7 @@ def scaled(image: np.ndarray, width: int, drawn: np.ndarray | None = None) -> np
 
 
 def captioned(image: np.ndarray, text: str, legend: np.ndarray | None = None) -> np.ndarray:
-    """The picture with a line of text above it; legend: a picture of at most CAPTION_HEIGHT rows, at the line's end."""
+    """The image with a line of text above it; legend: an image of at most CAPTION_HEIGHT rows, at the line's end."""
     width = image.shape[1]
     strip = np.full((CAPTION_HEIGHT, width, 3), BACKGROUND, np.uint8)
     room = width - 12
@@ -45,32 +45,32 @@ def captioned(image: np.ndarray, text: str, legend: np.ndarray | None = None) ->
     return np.concatenate([strip, image])
 
 
-def grid(pictures: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """Pictures of one size in that many rows, left to right, with a small gap."""
-    columns = -(-len(pictures) // rows)
-    empty = np.full_like(pictures[0], BACKGROUND)
-    cells = [*pictures, *[empty] * (rows * columns - len(pictures))]
+def grid(images: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Images of one size in that many rows, left to right, with a small gap."""
+    columns = -(-len(images) // rows)
+    empty = np.full_like(images[0], BACKGROUND)
+    cells = [*images, *[empty] * (rows * columns - len(images))]
     return stacked([_beside(cells[row * columns : (row + 1) * columns]) for row in range(rows)])
 
 
-def stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures below each other with a small gap; narrower ones are filled up on the right."""
-    width = max(picture.shape[1] for picture in pictures)
+def stacked(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images below each other with a small gap; narrower ones are filled up on the right."""
+    width = max(image.shape[1] for image in images)
     parts = []
-    for picture in pictures:
-        bottom = _GAP if picture is not pictures[-1] else 0
-        parts.append(_bordered(picture, bottom=bottom, right=width - picture.shape[1]))
+    for image in images:
+        bottom = _GAP if image is not images[-1] else 0
+        parts.append(_bordered(image, bottom=bottom, right=width - image.shape[1]))
     return np.concatenate(parts)
 
 
-def _beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    parts = [_bordered(picture, bottom=0, right=_GAP) for picture in pictures[:-1]]
-    return np.concatenate([*parts, pictures[-1]], axis=1)
+def _beside(images: Sequence[np.ndarray]) -> np.ndarray:
+    parts = [_bordered(image, bottom=0, right=_GAP) for image in images[:-1]]
+    return np.concatenate([*parts, images[-1]], axis=1)
 
 
-def _bordered(picture: np.ndarray, bottom: int, right: int) -> np.ndarray:
+def _bordered(image: np.ndarray, bottom: int, right: int) -> np.ndarray:
     grey = (BACKGROUND, BACKGROUND, BACKGROUND)
-    return cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=grey)
+    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=grey)
 
 
 def _fitting(text: str, room: int) -> str:

@@ -1,4 +1,4 @@
-"""Numbers as colours: steps over a picture, and shares by row and step."""
+"""Numbers as colours: steps over an image, and shares by row and step."""
 
 from __future__ import annotations
 

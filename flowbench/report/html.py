@@ -16,14 +16,14 @@ from flowbench.report.comparison import comparison_plots, comparison_title
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
 from flowbench.report.html_table import html_metrics, html_table
-from flowbench.report.page import Plots, Section, note, picture, plots, render_page, section, write_page
+from flowbench.report.page import Plots, Section, captioned_image, note, plots, render_page, section, write_page
 
-_WIDEST_PICTURE = 1600
+_WIDEST_IMAGE = 1600
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of the report: a file or an (H, W, 3) uint8 RGB array, its caption, and the group it is shown in."""
+class ReportImage:
+    """An image of the report: a file or an (H, W, 3) uint8 RGB array, its caption, and the group it is shown in."""
 
     image: np.ndarray | str | Path
     caption: str
@@ -36,7 +36,7 @@ class Report:
 
     settings: what changes the numbers (model, checkpoint, data, split, steps, padding, precision). metrics, solver: by
     name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples'
-    "epe". pictures: shown group by group, in the given order. compared: one row a step limit
+    "epe". images: shown group by group, in the given order. compared: one row a step limit
     or threshold, as steps.csv and thresholds.csv have them.
     traces: of all samples that a solver was at. step_errors: of the samples that are pictured.
     """
@@ -46,7 +46,7 @@ class Report:
     metrics: Mapping[str, float] = field(default_factory=dict)
     per_sequence: Sequence[Mapping[str, Any]] = ()
     per_sample: Sequence[Mapping[str, Any]] = ()
-    pictures: Sequence[Picture] = ()
+    images: Sequence[ReportImage] = ()
     solver: Mapping[str, float] = field(default_factory=dict)
     compared: Sequence[Mapping[str, Any]] = ()
     traces: Sequence[Trace] = ()
@@ -54,10 +54,10 @@ class Report:
 
 
 def write_report(path: str | Path, report: Report, figures: str | None = None) -> None:
-    """Writes the report as one HTML file: pictures inside, no request to anywhere, all text escaped. figures="pdf" also
+    """Writes the report as one HTML file: images inside, no request to anywhere, all text escaped. figures="pdf" also
     writes its charts as PDF, see `write_page`.
 
-    Raises FlowBenchError, naming the file, when a picture cannot be read or the report cannot be written.
+    Raises FlowBenchError, naming the file, when an image cannot be read or the report cannot be written.
     """
     write_page(path, report.title, _sections(report), figures)
 
@@ -84,8 +84,8 @@ def _sections(report: Report) -> list[Section]:
         sections.append(section("Error of the samples", figure))
     if report.traces:
         sections.append(section("Convergence", *_convergence(report)))
-    for group in dict.fromkeys(each.group for each in report.pictures):
-        figures = [_figure(each) for each in report.pictures if each.group == group]
+    for group in dict.fromkeys(each.group for each in report.images):
+        figures = [_figure(each) for each in report.images if each.group == group]
         sections.append(section(group or "Pictures", "\n".join(figures)))
     if report.per_sequence:
         sections.append(section("Sequences", html_table(report.per_sequence, name="per-sequence")))
@@ -113,6 +113,6 @@ def _settings(settings: Mapping[str, Any]) -> str:
     return f'<dl id="settings">{"".join(lines)}</dl>'
 
 
-def _figure(shown: Picture) -> str:
+def _figure(shown: ReportImage) -> str:
     image = shown.image if isinstance(shown.image, np.ndarray) else read_image(shown.image)
-    return picture(scaled(image, _WIDEST_PICTURE) if image.shape[1] > _WIDEST_PICTURE else image, shown.caption)
+    return captioned_image(scaled(image, _WIDEST_IMAGE) if image.shape[1] > _WIDEST_IMAGE else image, shown.caption)

@@ -1,4 +1,4 @@
-"""How a metric's number is to be read: its unit, and which direction is better."""
+"""Units of metrics, and which direction is better."""
 
 from __future__ import annotations
 

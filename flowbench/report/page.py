@@ -1,4 +1,4 @@
-"""A page that needs nothing else: titled sections of charts, tables, pictures and notes."""
+"""A page that needs nothing else: titled sections of charts, tables, images and notes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def picture(image: np.ndarray, caption: str) -> str:
+def captioned_image(image: np.ndarray, caption: str) -> str:
     """image: (H, W, 3) uint8 RGB. It becomes part of the page. caption: plain text, escaped here."""
     data = base64.b64encode(encode_image(image, ".webp", name=caption)).decode()
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'

@@ -1,4 +1,4 @@
-"""One picture that shows a sample: images, flow, truth, error."""
+"""One image that shows a sample: images, flow, ground truth, error."""
 
 from __future__ import annotations
 
@@ -30,12 +30,21 @@ def panel(
     cell_width: int = 480,
     rows: int = 2,
 ) -> np.ndarray:
-    """Both images, their mean, the flow and, with a truth, that and the end-point error, captioned, uint8 RGB.
+    """Both images, their mean, the flow and, with ground truth, that and the end-point error, captioned, uint8 RGB.
 
-    image1, image2: (H, W, 3) uint8 RGB. estimate, truth: (H, W, 2) pixels. valid: (H, W) bool, where the truth is
-    known (by default where it is finite); other pixels of truth and error are grey. title: a line on top. max_flow,
-    max_error: the scales in pixels; by default the longest true flow (without truth, the longest estimated one) and the
-    error that 99% of the valid pixels stay below. cell_width: of each picture, to which small ones are enlarged.
+    Args:
+        image1: (H, W, 3) uint8 RGB.
+        image2: as image1.
+        estimate: (H, W, 2) pixels.
+        truth: the ground truth, as estimate.
+        valid: (H, W) bool, where the ground truth is known, by default where it is finite; other pixels of ground truth
+            and error are grey.
+        title: a line on top.
+        max_flow: the longest flow of the colour scale, pixels; by default that of the ground truth, or without it that of
+            the estimate.
+        max_error: the largest error of the colour scale, pixels; by default 99% of the valid pixels stay below it.
+        rows: of cells.
+        cell_width: width of each cell, pixels, to which small images are enlarged.
 
     Raises ValueError when the sizes differ.
     """
@@ -53,12 +62,12 @@ def panel(
     cells.append(_flow_cell(scaled(flow_to_image(estimate, max_flow=max_flow), cell_width), "estimate", max_flow))
     if truth is not None:
         cells.append(_error_cell(estimate, truth, known, max_error, cell_width))
-    picture = grid(cells, rows)
-    return captioned(picture, title) if title else picture
+    panel_image = grid(cells, rows)
+    return captioned(panel_image, title) if title else panel_image
 
 
 def stack_panels(panels: Sequence[np.ndarray]) -> np.ndarray:
-    """Panels below each other in one picture, for instance one row (`rows=1`) a sample."""
+    """Panels below each other in one image, for instance one row (`rows=1`) a sample."""
     return stacked(panels)
 
 

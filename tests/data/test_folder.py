@@ -191,10 +191,10 @@ def test_the_format_of_the_flow_says_whether_it_is_sparse(pattern, sparse):
             {"images": "a/*.png", "flow": "f/*.flo"},
             "no pair is complete: there is no flow for 'a/1.png'",
         ),
-        (["a/1.png"], {"images": "a/*.png"}, "'a' has one picture that matches; a pair needs two"),
+        (["a/1.png"], {"images": "a/*.png"}, "'a' has one image that matches; a pair needs two"),
         (["a/1.txt"], {"images": "a/*"}, "data.images=a/*: matches no file that ends in .png"),
         (["a/1.png", "a/2.png"], {"images": "a/*", "flow": "f/*.flo"}, "data.flow=f/*.flo: matches no file"),
-        ([], {"images": "a/*.png"}, "there is no folder 'a'. Set data.images to what matches your pictures"),
+        ([], {"images": "a/*.png"}, "there is no folder 'a'. Set data.images to what matches your images"),
     ],
 )
 def test_what_names_do_not_tell_is_an_error(files, arguments, message):
@@ -354,8 +354,8 @@ def test_the_flow_s_format_chooses_the_augmentation():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "data=folder needs pictures: data.images="),
-        (["flow='f/*.flo'", "test.images=a"], "data.flow has no pictures: set data.images"),
+        ([], "data=folder needs images: data.images="),
+        (["flow='f/*.flo'", "test.images=a"], "data.flow has no images: set data.images"),
         (["images=a", "validation_share=1.5"], "data.validation_share=1.5: a share from 0 to below 1"),
         (["images=a", "test_share=-1"], "data.test_share=-1: a share from 0 to below 1"),
         (["images=a", "validation_share=0.5", "test_share=0.5"], "leave nothing to train on"),

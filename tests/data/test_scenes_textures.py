@@ -147,5 +147,5 @@ def test_textures_that_match_no_file_are_refused(textures):
 def test_a_file_that_is_no_picture_is_named(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("not a picture")
-    with pytest.raises(FlowBenchError, match=r"notes\.jpg is not a picture"):
+    with pytest.raises(FlowBenchError, match=r"notes\.jpg is not an image"):
         draw_photograph(np.random.default_rng(0), [str(path)], (10, 10))

@@ -109,7 +109,7 @@ def test_recolouring_keeps_shapes():
 def test_pictures_without_alpha_are_refused_as_cutouts(tmp_path):
     cv2.imwrite(f"{tmp_path}/opaque.png", np.zeros((20, 20, 3), np.uint8))
     cv2.imwrite(f"{tmp_path}/empty.png", np.zeros((20, 20, 4), np.uint8))
-    with pytest.raises(FlowBenchError, match=r"opaque\.png is not an 8-bit picture with an alpha channel: let cutouts"):
+    with pytest.raises(FlowBenchError, match=r"opaque\.png is not an 8-bit image with an alpha channel: let cutouts"):
         read_cutout(f"{tmp_path}/opaque.png")
     with pytest.raises(FlowBenchError, match=r"empty\.png is transparent all over"):
         read_cutout(f"{tmp_path}/empty.png")

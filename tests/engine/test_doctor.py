@@ -74,7 +74,7 @@ def damage(chairs):
         "00002_img2.ppm": "is 48x20, but the other files of its pair are 48x32",
         "00003_flow.flo": f"no pixel's flow is known, and {flow.size} of its values are not finite",
         "00004_img1.ppm": "no such file",
-        "00005_img1.ppm": "no picture of a known format",
+        "00005_img1.ppm": "no image of a known format",
     }
 
 

@@ -259,9 +259,9 @@ def bad_inputs(frames, tmp_path):
     ("overrides", "sentence"),
     [
         (["input={bad}/sizes"], r"sizes/b\.png is 91x69, .*sizes/a\.png is 91x70: all frames must have one size"),
-        (["input=[{bad}/tiny/a.png,{bad}/tiny/b.png]"], r"tiny/b\.png, from frame a: A picture of 5x5 .* enlarge"),
+        (["input=[{bad}/tiny/a.png,{bad}/tiny/b.png]"], r"tiny/b\.png, from frame a: An image of 5x5 .* enlarge"),
         (["input={bad}/noise.mp4"], r"noise\.mp4: no readable video"),
-        (["input={bad}/empty"], r"empty: no pictures found"),
+        (["input={bad}/empty"], r"empty: no images found"),
         ([], r"No input was given: add input="),
         (["input={bad}/sizes", "ckpt={bad}/gone.ckpt"], r"no checkpoint file '.*gone\.ckpt'"),
         (["input={bad}/sizes", "ckpt=null"], r"No checkpoint was given.*add ckpt="),

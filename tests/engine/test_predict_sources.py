@@ -130,7 +130,7 @@ def test_twelve_bits_in_sixteen_are_warned_of_and_can_be_set_right(predicted, tm
     assert np.abs(dark - expected).max() > 0.1
     ended = predicted(f"input={tmp_path / 'twelve'}", "white=1023")
     assert ended.code == 1
-    assert "white=1023, but the picture has 16 bits a channel and values up to" in ended.told
+    assert "white=1023, but the image has 16 bits a channel and values up to" in ended.told
 
 
 def save_pages(path, kind):
@@ -145,7 +145,7 @@ def test_a_picture_of_several_is_refused(predicted, tmp_path, name, kind):
     for source in (tmp_path / name, tmp_path):
         ended = predicted(f"input={source}")
         assert ended.code == 1
-        assert f"{tmp_path / name}: holds 3 pictures (pages or frames)" in ended.told
+        assert f"{tmp_path / name}: holds 3 images (pages or frames)" in ended.told
 
 
 def test_one_picture_is_no_video(predicted, tmp_path):
@@ -153,7 +153,7 @@ def test_one_picture_is_no_video(predicted, tmp_path):
     write_image(tmp_path / "0002.png", moving(1)[0])
     ended = predicted(f"input={tmp_path / '0001.png'}")
     assert ended.code == 1
-    assert "0001.png: one picture; flow needs at least two" in ended.told
+    assert "0001.png: one image; flow needs at least two" in ended.told
 
 
 def test_a_cascade_beside_a_warm_start_is_refused(tmp_path):

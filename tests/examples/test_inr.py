@@ -9,7 +9,7 @@ from support.golden import ASSETS
 
 from examples.inr.__main__ import main
 from examples.inr.measure import COMPARABLE, cheapest_comparable, measure, saved
-from examples.inr.network import FREQUENCIES, ImplicitPicture, InrSettings
+from examples.inr.network import FREQUENCIES, ImplicitImage, InrSettings
 from examples.inr.solve import (
     MAX_STEPS,
     TOLERANCE,
@@ -19,7 +19,7 @@ from examples.inr.solve import (
     solve_with_delta,
     solve_without_zeros,
 )
-from examples.inr.training import colours, fit_picture, places, psnr
+from examples.inr.training import colours, fit_image, places, psnr
 from flowbench.io import read_image
 from flowbench.ops.delta.convolution import Delta
 
@@ -36,7 +36,7 @@ def element(threshold, memory):
 def network(kind, dtype=torch.float32):
     torch.manual_seed(0)
     settings = InrSettings(kind=kind, features=32, hidden=HIDDEN, frequency=FREQUENCIES[kind] / 8)
-    return ImplicitPicture(settings).to(dtype)
+    return ImplicitImage(settings).to(dtype)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def photograph():
 def fitted(request, photograph):
     """A network, fitted for half a second, in float64."""
     fresh = network(request.param)
-    history = fit_picture(fresh, photograph, epochs=150)
+    history = fit_image(fresh, photograph, epochs=150)
     return fresh.double(), history
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flowbench.errors import FlowBenchError
-from flowbench.io import open_frames, picture, read_flow, read_image, write_flow, write_image
+from flowbench.io import decoding, open_frames, read_flow, read_image, write_flow, write_image
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "util_io"
 
@@ -57,7 +57,7 @@ BOASTS = {
 @pytest.mark.parametrize("name", BOASTS)
 def test_a_size_that_the_file_cannot_hold_is_refused_before_decoding(tmp_path, monkeypatch, name):
     (tmp_path / name).write_bytes(BOASTS[name])
-    monkeypatch.setattr(picture.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     read = read_flow if name.startswith("flow") else read_image
     with pytest.raises(FlowBenchError, match=rf"{name}: .*(\d+x\d+ pixels|truncated)"):
         read(tmp_path / name)
@@ -94,7 +94,7 @@ def test_a_cut_jpeg_is_noticed_without_the_decoder(tmp_path, monkeypatch):
     (tmp_path / "cut.jpg").write_bytes(data[:2] + preview + data[2:-2])
     (tmp_path / "whole.jpg").write_bytes(data[:2] + preview + data[2:] + b"what a camera appends")
     assert read_image(tmp_path / "whole.jpg").max() == 0
-    monkeypatch.setattr(picture.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(FlowBenchError, match=r"cut\.jpg: truncated"):
         read_image(tmp_path / "cut.jpg")
 

@@ -70,15 +70,15 @@ def test_differing_sizes_are_an_error_that_names_both(folder):
 def test_sources_without_two_pictures_are_errors(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     for source in (tmp_path / "empty", str(tmp_path / "*.png")):
-        with pytest.raises(FlowBenchError, match="no pictures found"):
+        with pytest.raises(FlowBenchError, match="no images found"):
             open_frames(source)
-    with pytest.raises(FlowBenchError, match=r"one picture \(frame_2\.png\) only"):
+    with pytest.raises(FlowBenchError, match=r"one image \(frame_2\.png\) only"):
         open_frames(str(folder / "frame_2*"))
     with pytest.raises(FlowBenchError, match=r"frame_3\.png: no such file \(1 of 2"):
         open_frames([folder / "frame_2.png", folder / "frame_3.png"])
     with pytest.raises(FlowBenchError, match=r"gone\.mp4: no such video"):
         open_frames(tmp_path / "gone.mp4")
-    with pytest.raises(FlowBenchError, match=r"frame_2\.png: one picture; flow needs at least two"):
+    with pytest.raises(FlowBenchError, match=r"frame_2\.png: one image; flow needs at least two"):
         open_frames(folder / "frame_2.png")
 
 

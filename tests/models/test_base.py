@@ -170,5 +170,5 @@ def test_test_figures_are_those_of_the_flow():
 
 @pytest.mark.parametrize("multiple", [0, -64, 32, 96])
 def test_a_fitting_that_the_network_cannot_take_is_refused(multiple):
-    with pytest.raises(FlowBenchError, match=rf"multiple={multiple}: fastflownet takes pictures in multiples of 64"):
+    with pytest.raises(FlowBenchError, match=rf"multiple={multiple}: fastflownet takes images in multiples of 64"):
         FlowModel(name="fastflownet", network=FastFlowNet(), objective=SequenceLoss(), fitting=Resizing(multiple))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flowbench.io import write_image
-from flowbench.report.html import Picture, Report
+from flowbench.report.html import Report, ReportImage
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def report(tmp_path):
         metrics={"epe": 1.23456, "fl_all": 4.567},
         per_sequence=[{"sequence": '"alley_1"', "epe": 0.98765}, {"sequence": "<b>cave_2</b>", "epe": 2.5}],
         per_sample=samples,
-        pictures=[
-            Picture(tmp_path / "worst.png", "alley_1/0003: <i>EPE</i> 2.49 px", "Worst samples"),
-            Picture(array, "alley_1/0007", "Median samples"),
+        images=[
+            ReportImage(tmp_path / "worst.png", "alley_1/0003: <i>EPE</i> 2.49 px", "Worst samples"),
+            ReportImage(array, "alley_1/0007", "Median samples"),
         ],
     )

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from flowbench.errors import FlowBenchError
-from flowbench.report.html import Picture, Report, render_report, write_report
+from flowbench.report.html import Report, ReportImage, render_report, write_report
 
 
 def test_report_holds_all_numbers_and_pictures(report):
@@ -39,7 +39,7 @@ def test_empty_report_has_a_title_only(tmp_path):
 
 
 def test_missing_picture_is_an_error_that_names_it_and_leaves_no_report(tmp_path):
-    report = Report(title="raft", pictures=[Picture(tmp_path / "gone.png", "gone")])
+    report = Report(title="raft", images=[ReportImage(tmp_path / "gone.png", "gone")])
     with pytest.raises(FlowBenchError, match=r"gone\.png: no such file"):
         write_report(tmp_path / "report.html", report)
     assert os.listdir(tmp_path) == []

@@ -9,7 +9,7 @@ import numpy as np
 
 from flowbench.report.charts import LinePlot
 from flowbench.report.line_plot import Line
-from flowbench.report.page import note, picture, plots, section, write_page
+from flowbench.report.page import captioned_image, note, plots, section, write_page
 
 
 def test_sections_follow_in_order_and_text_cannot_break_the_page(tmp_path):
@@ -25,7 +25,7 @@ def test_sections_follow_in_order_and_text_cannot_break_the_page(tmp_path):
 
 def test_a_picture_is_part_of_the_page():
     image = np.full((4, 6, 3), (200, 30, 90), np.uint8)
-    figure = picture(image, '"a" <caption>')
+    figure = captioned_image(image, '"a" <caption>')
     assert "&quot;a&quot; &lt;caption&gt;" in figure
     data = base64.b64decode(re.search('base64,([^"]+)', figure)[1])
     decoded = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

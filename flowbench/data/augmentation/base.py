@@ -25,7 +25,7 @@ class NeedsCrop(Protocol):
 
 
 def for_crop(augmentations: Sequence[Augmentation], size: Sequence[int] | None) -> list[Augmentation]:
-    """The augmentations as training with that crop applies them; size: (height, width), or None for whole pictures.
+    """The augmentations as training with that crop applies them; size: (height, width), or None for whole images.
 
     Each that needs the size is told it, and a RandomCrop comes last where the list holds none.
     """
@@ -39,9 +39,9 @@ def for_crop(augmentations: Sequence[Augmentation], size: Sequence[int] | None) 
 class RandomCrop:
     """Cuts out size = (height, width) pixels, at a place drawn evenly.
 
-    size: None for the schedule's crop, or whole pictures where the schedule has none. margin = (below, beside): places are
-    drawn up to so many pixels beyond the lower edge and beyond both sides, and then moved into the picture. So crops
-    at these edges come up more often, as they must where the truth lies there.
+    size: None for the schedule's crop, or whole images where the schedule has none. margin = (below, beside): places are
+    drawn up to so many pixels beyond the lower edge and beyond both sides, and then moved into the image. So crops
+    at these edges come up more often, as they must where the ground truth lies there.
     """
 
     size: Sequence[int] | None = None
@@ -85,7 +85,7 @@ def _place(before: int, last: int, beyond: int, generator: np.random.Generator) 
 
 @dataclass(frozen=True)
 class ImageNoise:
-    """Adds Gaussian noise to both pictures, of a standard deviation drawn evenly from 0 to max_std (grey levels of 255)."""
+    """Adds Gaussian noise to both images, of a standard deviation drawn evenly from 0 to max_std (grey levels of 255)."""
 
     max_std: float = 5.0
 

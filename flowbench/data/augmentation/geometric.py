@@ -54,7 +54,7 @@ class RandomTranslate:
 
 @dataclass(frozen=True)
 class RandomRotate:
-    """`rotate` by up to `angle` degrees, and up to `difference` degrees between the pictures; both drawn evenly."""
+    """`rotate` by up to `angle` degrees, and up to `difference` degrees between the images; both drawn evenly."""
 
     angle: float
     difference: float = 0.0
@@ -92,7 +92,7 @@ class RandomFlip:
 
 
 def translate(sample: FlowSample, tw: int, th: int) -> FlowSample:
-    """Adds (tw, th) pixels to the flow by cutting the pictures at opposite edges: (H - |th|, W - |tw|) remain."""
+    """Adds (tw, th) pixels to the flow by cutting the images at opposite edges: (H - |th|, W - |tw|) remain."""
     height, width = sample.flow.shape[:2]
     if abs(tw) >= width or abs(th) >= height:
         raise FlowBenchError(
@@ -147,7 +147,7 @@ def rotate(
     """Turns image 1 by angle - difference / 2 degrees and image 2 by angle + difference / 2, both about their middle.
 
     Positive angles turn counter-clockwise. The size stays; what comes from outside is zero, and invalid where it is image 1.
-    centre, correction: how the flow takes in the angle between the pictures. The true centre ((w - 1) / 2, (h - 1) / 2) and
+    centre, correction: how the flow takes in the angle between the images. The true centre ((w - 1) / 2, (h - 1) / 2) and
     the exact correction are right. FlowNetPytorch's centre (w / 2, h / 2) is 0.06 px off at 5 degrees. LightFlow's code has
     that centre and the linearised correction, which leaves out the flow itself and is up to 1.5 px off. interpolation:
     spline is the quadratic one of both codes; linear takes a fifth of its time and smooths a little.

@@ -1,4 +1,4 @@
-"""Changes to the pictures alone: their colours, and boxes that hide part of image 2.
+"""Changes to the images alone: their colours, and boxes that hide part of image 2.
 
 Flow and masks stay as they are. What a box hides is not marked as occluded: its flow is still to be learnt, from around it.
 """
@@ -23,7 +23,7 @@ class ColourJitter:
     """Changes brightness, contrast, saturation and hue, in an order drawn anew, as torchvision's ColorJitter does.
 
     brightness, contrast, saturation: factors are drawn evenly from [max(0, 1 - x), 1 + x]. hue: the shift is drawn evenly
-    from [-hue, hue], at most half of the colour circle. asymmetric: the probability that each picture has draws of its
+    from [-hue, hue], at most half of the colour circle. asymmetric: the probability that each image has draws of its
     own; else both are changed alike. Grey levels are rounded and clipped after each of the four.
     """
 
@@ -69,7 +69,7 @@ def change_brightness(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def change_contrast(image: np.ndarray, factor: float) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: a blend with the picture's mean grey."""
+    """(H, W, 3) uint8 RGB: a blend with the image's mean grey."""
     return _blend_with_level(image, factor, float(_RGB_TO_GREY @ cv2.mean(image)[:3]))
 
 
@@ -97,7 +97,7 @@ class Eraser:
     """Fills boxes of image 2 with its mean colour, as if something stood in front.
 
     probability: that there are any. boxes: their fewest and most. side = (low, high): heights and widths are drawn from
-    low to high - 1 pixels. A box begins at any pixel and is cut off where it leaves the picture.
+    low to high - 1 pixels. A box begins at any pixel and is cut off where it leaves the image.
     """
 
     probability: float = 0.5

@@ -1,6 +1,6 @@
 """RAFT's training augmentation (arXiv 2003.12039, supplementary material), which DEQ-Flow and many others share.
 
-For dense truth and for sparse truth, in the published order. The crop takes its size from the schedule:
+For dense ground truth and for sparse ground truth, in the published order. The crop takes its size from the schedule:
 
     for_crop(dense_augmentations(scale=(-0.1, 1.0)), (368, 496))
 """
@@ -31,7 +31,7 @@ def dense_augmentations(
 
 
 def sparse_augmentations(*, scale: Sequence[float], horizontal: float = 0.5) -> list[Augmentation]:
-    """For KITTI and HD1K: weaker colours, alike in both pictures; no stretch; no vertical flip; and crops that favour the
+    """For KITTI and HD1K: weaker colours, alike in both images; no stretch; no vertical flip; and crops that favour the
     lower edge and the sides. scale: range of exponents of 2. horizontal: probability of a flip."""
     return [
         ColourJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.3 / math.pi),

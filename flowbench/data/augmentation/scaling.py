@@ -1,4 +1,4 @@
-"""Random scaling of dense and of sparse truth."""
+"""Random scaling of dense and of sparse ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RandomScale:
     """`resize` by 2^s, s drawn evenly from `scale`, and each axis by 2^t more, t drawn evenly from [-stretch, stretch].
 
     probability: of any scaling. stretch_probability: that the axes are stretched. crop: (height, width) of the samples;
-    None for the schedule's. Factors are raised until the crop and `margin` pixels fit, and a picture that is smaller
+    None for the schedule's. Factors are raised until the crop and `margin` pixels fit, and an image that is smaller
     than the crop is always scaled. sparse: `resize_sparse` instead.
     """
 
@@ -63,7 +63,7 @@ class RandomScale:
 
 
 def resize(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
-    """The sample at size = (height, width): pictures and flow interpolated linearly, flow in the new pixels.
+    """The sample at size = (height, width): images and flow interpolated linearly, flow in the new pixels.
 
     A pixel is valid where all pixels that its flow was interpolated from are, and occluded where more than half of them
     are, by their weights. Flow that is not valid may be anything and is 0 afterwards.
@@ -75,7 +75,7 @@ def resize(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
         valid = _share(~sample.valid, size) == 0
         flow[~valid] = 0
     return replace(
-        _with_pictures_resized(sample, size),
+        _with_resized_images(sample, size),
         flow=cv2.transform(flow, np.diag(_factors_of_x_and_y(sample, size))),
         valid=valid,
         occluded=None if sample.occluded is None else _share(sample.occluded, size) > 0.5,
@@ -83,7 +83,7 @@ def resize(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
 
 
 def resize_sparse(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
-    """The sample at size = (height, width): pictures interpolated linearly; truth is never blended.
+    """The sample at size = (height, width): images interpolated linearly; ground truth is never blended.
 
     A valid pixel's flow, in the new pixels, and occlusion go to the pixel nearest to where it now lies; all others are
     invalid. Where two meet, the one further down, or else further right, stays. Pixels lie where interpolation puts
@@ -96,7 +96,7 @@ def resize_sparse(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
     flow = np.zeros((*size, 2), np.float32)
     flow[place] = sample.flow[y, x] * np.array([of_x, of_y], np.float32)
     return replace(
-        _with_pictures_resized(sample, size),
+        _with_resized_images(sample, size),
         flow=flow,
         valid=_scattered(np.ones(len(x), bool), place, size),
         occluded=None if sample.occluded is None else _scattered(sample.occluded[y, x], place, size),
@@ -108,7 +108,7 @@ def _factors_of_x_and_y(sample: FlowSample, size: tuple[int, int]) -> tuple[floa
     return size[1] / width, size[0] / height
 
 
-def _with_pictures_resized(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
+def _with_resized_images(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
     return replace(sample, image1=_resized(sample.image1, size), image2=_resized(sample.image2, size))
 
 

@@ -1,4 +1,4 @@
-"""What lies behind all things: one plane, or several with parallax."""
+"""Backgrounds: one plane, or several with parallax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pictures scenes can be made of: photographs and cut-outs, but no drawings, maps of normals or near copies."""
+"""Choice of images for scenes: photographs and cut-outs, but no drawings, normal maps or near copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 import cv2
 import numpy as np
 
-# Pictures are judged at this length of the shorter side.
+# Images are judged at this length of the shorter side.
 JUDGED_SIDE = 256
 SMALLEST_PHOTOGRAPH = 256
 SMALLEST_CUTOUT = 128
@@ -24,30 +24,30 @@ LEAST_STEP = 2.2
 # White margins of figures, and the black ones between the parts of a map.
 MOST_WHITE = 0.25
 MOST_BLACK = 0.35
-# Of the 256 comparisons in a picture's sketch, how many differ at least between two pictures.
+# Of the 256 comparisons in an image's sketch, how many differ at least between two images.
 LEAST_DIFFERENCE = 24
 
 
 class Kind(Enum):
-    """What a picture is good for."""
+    """What an image is good for."""
 
     PHOTOGRAPH = "photographs"
     CUTOUT = "cutouts"
 
 
-def kind_of(picture: np.ndarray) -> Kind | None:
-    """Of an (h, w, 3 or 4) uint8 RGB or RGBA picture; None for one that is of no use."""
-    opaque = picture[..., 3] > OPAQUE if picture.shape[2] == 4 else np.ones(picture.shape[:2], bool)
+def kind_of(image: np.ndarray) -> Kind | None:
+    """Of an (h, w, 3 or 4) uint8 RGB or RGBA image; None for one that is of no use."""
+    opaque = image[..., 3] > OPAQUE if image.shape[2] == 4 else np.ones(image.shape[:2], bool)
     if opaque.mean() >= LEAST_OPAQUE:
-        return Kind.PHOTOGRAPH if _is_photograph(picture[..., :3]) else None
+        return Kind.PHOTOGRAPH if _is_photograph(image[..., :3]) else None
     smallest, largest = CUTOUT_AREA
-    is_cutout = min(picture.shape[:2]) >= SMALLEST_CUTOUT and smallest < opaque.mean() < largest
-    return Kind.CUTOUT if is_cutout and _flat_share(picture[..., :3], opaque) <= MOST_FLAT_CUTOUT else None
+    is_cutout = min(image.shape[:2]) >= SMALLEST_CUTOUT and smallest < opaque.mean() < largest
+    return Kind.CUTOUT if is_cutout and _flat_share(image[..., :3], opaque) <= MOST_FLAT_CUTOUT else None
 
 
-def sketch(picture: np.ndarray) -> np.ndarray:
-    """256 bools, nearly the same for pictures that look the same: where grey grows from left to right."""
-    grey = cv2.cvtColor(picture[..., :3], cv2.COLOR_RGB2GRAY)
+def sketch(image: np.ndarray) -> np.ndarray:
+    """256 bools, nearly the same for images that look the same: where grey grows from left to right."""
+    grey = cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (17, 16), interpolation=cv2.INTER_AREA).astype(int)
     return (np.diff(small, axis=1) > 0).ravel()
 
@@ -57,11 +57,11 @@ def looks_like(one: np.ndarray, other: np.ndarray) -> bool:
     return int((one != other).sum()) < LEAST_DIFFERENCE
 
 
-def _is_photograph(picture: np.ndarray) -> bool:
-    if min(picture.shape[:2]) < SMALLEST_PHOTOGRAPH:
+def _is_photograph(image: np.ndarray) -> bool:
+    if min(image.shape[:2]) < SMALLEST_PHOTOGRAPH:
         return False
-    scale = JUDGED_SIDE / min(picture.shape[:2])
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scale = JUDGED_SIDE / min(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     colours = len(np.unique((small // 16).reshape(-1, 3), axis=0))
     steps = np.abs(np.diff(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(int), axis=1))
     has_margins = np.mean(small.min(2) > 245) > MOST_WHITE or np.mean(small.max(2) < 8) > MOST_BLACK
@@ -75,13 +75,13 @@ def _is_photograph(picture: np.ndarray) -> bool:
     )
 
 
-def _flat_share(picture: np.ndarray, where: np.ndarray) -> float:
-    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(int)
+def _flat_share(image: np.ndarray, where: np.ndarray) -> float:
+    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY).astype(int)
     counted = where[:, 1:] & where[:, :-1]
     return float(np.mean(np.diff(grey, axis=1)[counted] == 0))
 
 
-def _shows_normals(picture: np.ndarray) -> bool:
+def _shows_normals(image: np.ndarray) -> bool:
     """Directions of a surface, painted as colours: blue is towards the viewer."""
-    red, green, blue = picture.reshape(-1, 3).mean(0)
+    red, green, blue = image.reshape(-1, 3).mean(0)
     return blue > 175 and abs(green - 128) < 35 and abs(red - 128) < 35

@@ -1,4 +1,4 @@
-"""Cut-outs: pictures with an alpha channel, as layers with that outline."""
+"""Cut-outs: images with an alpha channel, as layers with that outline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flowbench.data.scenes.pictures import list_pictures, read_shrunk
+from flowbench.data.scenes.images import list_images, read_shrunk
 from flowbench.data.scenes.shapes import MARGIN
 from flowbench.errors import FlowBenchError
 
@@ -29,7 +29,7 @@ def list_cutouts(cutouts: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises FlowBenchError where there are none.
     """
-    return list_pictures(cutouts, "cutouts", "/data/cutouts/**/*.png")
+    return list_images(cutouts, "cutouts", "/data/cutouts/**/*.png")
 
 
 def draw_cutout(rng: Generator, paths: Sequence[str], radius: float) -> np.ndarray:
@@ -70,14 +70,14 @@ def read_cutout(path: str) -> np.ndarray:
 
     Around the outline, its colours go on outside of it.
 
-    Raises FlowBenchError where the file is not a picture with an alpha channel, or all of it is transparent.
+    Raises FlowBenchError where the file is not an image with an alpha channel, or all of it is transparent.
     """
     image = read_shrunk(path, LONGEST_SIDE, cv2.IMREAD_UNCHANGED)
     if image is None or image.shape[2] != 4:
-        raise FlowBenchError(f"{path} is not an 8-bit picture with an alpha channel: let cutouts name only such files.")
+        raise FlowBenchError(f"{path} is not an 8-bit image with an alpha channel: let cutouts name only such files.")
     alpha = np.clip((image[..., 3].astype(np.float32) - 127.5) * STEEPNESS + 127.5, 0, 255).astype(np.uint8)
     if not (alpha > 127).any():
-        raise FlowBenchError(f"{path} is transparent all over: let cutouts name pictures that show something.")
+        raise FlowBenchError(f"{path} is transparent all over: let cutouts name images that show something.")
     rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     cutout = np.dstack([_continued(image[..., :3][box], alpha[box] > 127), alpha[box]])

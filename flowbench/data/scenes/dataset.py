@@ -33,7 +33,7 @@ DEFAULT_EFFECTS = Effects()
 class ScenePair:
     """One scene in both directions, for instance to test that they agree.
 
-    forward: image1 to image2. backward: the same pictures exchanged, with the flow and occlusion from image2 to image1.
+    forward: image1 to image2. backward: the same images exchanged, with the flow and occlusion from image2 to image1.
     """
 
     forward: FlowSample
@@ -50,7 +50,7 @@ class SyntheticScenes(FlowDataset):
     max_displacement: the largest |flow|, in pixels at 384x512; it follows the images' size, and all speeds follow it.
     Of [low, high], every scene draws its own, log-uniformly. static_fraction: the share of pairs in which nothing
     moves. textures: a glob or a list of files of photographs, which then cover most surfaces; None for procedural
-    textures alone. cutouts: the same of pictures with an alpha channel, which become things of that outline. shares:
+    textures alone. cutouts: the same of images with an alpha channel, which become things of that outline. shares:
     changes to `Shares`, of what there is in scenes. motions: the fewest and the most motions that things have, where
     several share one; None gives each its own. effects: an `Effects`, or a mapping of what should differ from its
     defaults; None for no effects.
@@ -137,8 +137,8 @@ class SyntheticScenes(FlowDataset):
         scene = draw_scene(settings, Generator(PCG64(geometry)), Generator(PCG64(textures)))
         frames = [render(scene, number, self.settings.size) for number in (1, 2)]
         images = self.effects.apply((frames[0].image, frames[1].image), effects, self.settings.scale)
-        pictures = zip(frames[:directions], (images, images[::-1]))
-        return [self._sample(index, scene, frame, pair) for frame, pair in pictures]
+        frame_pairs = zip(frames[:directions], (images, images[::-1]))
+        return [self._sample(index, scene, frame, pair) for frame, pair in frame_pairs]
 
     def _settings(self, rng: Generator) -> SceneSettings:
         """The settings of one scene, with a max_displacement of its own."""

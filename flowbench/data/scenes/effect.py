@@ -1,4 +1,4 @@
-"""What every effect has: a switch and ranges."""
+"""The base of every effect: a switch and ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast and in which way things move: motions drawn at random.
+"""Random motions: translation, rotation, scaling.
 
 Speeds are log-normal: most things move by a few pixels, some by many. Rotation, zoom, shear and deformation are drawn
 as displacements of a surface's rim, in proportion to its speed. All displacements are in pixels.

@@ -48,13 +48,13 @@ class Layer:
             return transform(self.canvas, *self.motion.inverse(x, y))
         return transform(self._canvas_from_frame2, x, y)
 
-    def picture(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
+    def image(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
         """(..., 4) uint8 colours and coverage at canvas coordinates; without meaning where nothing is covered."""
         border = cv2.BORDER_REFLECT_101 if self.mask is None else cv2.BORDER_CONSTANT
-        picture = cv2.remap(self._painted, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=border)
+        image = cv2.remap(self._painted, canvas_x, canvas_y, cv2.INTER_LINEAR, borderMode=border)
         if self.edges is not None:
-            cv2.insertChannel(self.coverage(canvas_x, canvas_y), picture, 3)
-        return picture
+            cv2.insertChannel(self.coverage(canvas_x, canvas_y), image, 3)
+        return image
 
     def coverage(self, canvas_x: np.ndarray, canvas_y: np.ndarray) -> np.ndarray:
         """uint8 coverage at canvas coordinates; 0 beyond the canvas of a mask."""
@@ -79,7 +79,7 @@ class Layer:
 
     @cached_property
     def _painted(self) -> np.ndarray:
-        """Texture and mask in one picture: OpenCV samples four channels much faster than three and one."""
+        """Texture and mask in one image: OpenCV samples four channels much faster than three and one."""
         painted = cv2.cvtColor(self.texture, cv2.COLOR_RGB2RGBA)
         if self.mask is not None:
             cv2.insertChannel(self.mask, painted, 3)

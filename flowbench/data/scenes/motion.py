@@ -1,4 +1,4 @@
-"""Where a point of image1 lies in image2."""
+"""Motion of a point from image1 to image2."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flowbench.data.scenes.pictures import list_pictures, read_shrunk
+from flowbench.data.scenes.images import list_images, read_shrunk
 from flowbench.errors import FlowBenchError
 
 # Photographs are shrunk once, when they are read, and kept, also at a half and a quarter of that size: 512 of them take
@@ -27,7 +27,7 @@ def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises FlowBenchError where there are none.
     """
-    return list_pictures(textures, "textures", "/data/photographs/**/*.jpg")
+    return list_images(textures, "textures", "/data/photographs/**/*.jpg")
 
 
 def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
@@ -71,6 +71,6 @@ def read_photograph(path: str, halvings: int) -> np.ndarray:
         return cv2.resize(read_photograph(path, halvings - 1), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     image = read_shrunk(path, LONGEST_SIDE, cv2.IMREAD_COLOR)
     if image is None:
-        raise FlowBenchError(f"{path} is not a picture that OpenCV can read: let textures name photographs only.")
+        raise FlowBenchError(f"{path} is not an image that OpenCV can read: let textures name photographs only.")
     image.setflags(write=False)
     return image

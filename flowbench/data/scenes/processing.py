@@ -1,4 +1,4 @@
-"""Effects of what a camera does to a picture before it is stored: levels, sharpening, JPEG compression.
+"""Effects of what a camera does to an image before it is stored: levels, sharpening, JPEG compression.
 
 All are nearly alike in image1 and image2, as in two frames of one video.
 """

@@ -1,4 +1,4 @@
-"""Pictures of a scene, and its exact flow."""
+"""Images of a scene, and its exact flow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS_A_ROW = 512
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a scene.
+    """One image of a scene.
 
     number: 1 or 2. image: (H, W, 3) uint8 RGB. owner: (H, W) uint8, the index of the topmost layer at each pixel's
     centre.
@@ -31,17 +31,17 @@ class Frame:
 def render(scene: Sequence[Layer], number: int, size: tuple[int, int]) -> Frame:
     """Frame 1 or 2 of a scene, composited from back to front; size: (height, width) in pixels."""
     height, width = size
-    background = scene[0].picture(*scene[0].locate(number, *_grid((slice(0, height), slice(0, width)))))
+    background = scene[0].image(*scene[0].locate(number, *_grid((slice(0, height), slice(0, width)))))
     image = cv2.cvtColor(background, cv2.COLOR_RGBA2RGB)
     owner = np.zeros(size, np.uint8)
     for index, layer in enumerate(scene[1:], start=1):
         window = layer.window(number, size)
         if window is None:
             continue
-        picture = layer.picture(*layer.locate(number, *_grid(window)))
-        coverage = cv2.extractChannel(picture, 3)
+        drawn = layer.image(*layer.locate(number, *_grid(window)))
+        coverage = cv2.extractChannel(drawn, 3)
         alpha = coverage * np.float32(1 / 255)
-        image[window] = cv2.blendLinear(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), image[window], alpha, 1 - alpha)
+        image[window] = cv2.blendLinear(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), image[window], alpha, 1 - alpha)
         owner[window][coverage >= VISIBLE] = index
     return Frame(number, image, owner)
 

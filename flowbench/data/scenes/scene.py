@@ -1,4 +1,4 @@
-"""What a scene is made of, drawn at random.
+"""Random scenes: a background and the things before it.
 
 Shapes and motions are drawn in units of the image: a scene at another size is the same scene with its flow scaled.
 """

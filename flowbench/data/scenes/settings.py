@@ -1,4 +1,4 @@
-"""What the user can choose about scenes."""
+"""Settings of scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What covers the surfaces of a scene: photographs, procedural textures, plain colours."""
+"""Surfaces of a scene: photographs, procedural textures, plain colours."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Size = tuple[int, int]
 
 
 def noise(rng: Generator, size: Size, scale: float) -> np.ndarray:
-    """Noise of several octaves, the finer ones of equal contrast, as in pictures of nature."""
+    """Noise of several octaves, the finer ones of equal contrast, as in images of nature."""
     height, width = (max(2, -(-side // FINEST_CELL) + 1) for side in size)
     octaves = int(rng.integers(3, 6))
     gain = rng.uniform(0.45, 0.75)

@@ -1,4 +1,4 @@
-"""What stands before the background: shapes, cut-outs, thin structures, alone or in groups."""
+"""Things before the background: shapes, cut-outs, thin structures, alone or in groups."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _draw_outline(
 
 
 def _cutout(settings: SceneSettings, radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
-    picture = draw_cutout(rng, settings.cutouts, radius)
-    mask, colours = np.ascontiguousarray(picture[..., 3]), np.ascontiguousarray(picture[..., :3])
+    cutout = draw_cutout(rng, settings.cutouts, radius)
+    mask, colours = np.ascontiguousarray(cutout[..., 3]), np.ascontiguousarray(cutout[..., :3])
     is_silhouette = texture_rng.random() < SILHOUETTE_SHARE
     texture = None if is_silhouette else recoloured(colours, texture_rng)
     return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)

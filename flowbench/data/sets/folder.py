@@ -1,4 +1,4 @@
-"""Pictures and flow of one's own, wherever they lie."""
+"""Images and flow of one's own, wherever they lie."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowbench.data.sets.matching import MatchedFile, Words, brought_together, l
 from flowbench.errors import FlowBenchError
 from flowbench.io.flow import SUFFIXES as FLOW_SUFFIXES
 from flowbench.io.frames import ImageFrames, is_pattern, natural_order
-from flowbench.io.image import SUFFIXES as PICTURE_SUFFIXES
+from flowbench.io.image import SUFFIXES as IMAGE_SUFFIXES
 
 # The formats that hold a mask of their own.
 _SPARSE_SUFFIXES = (".png", ".npz")
@@ -30,7 +30,7 @@ class Folder(PairFiles):
 
     Args:
         images: a pattern ("frames/*.png", "videos/*/*.png") or a folder.
-        flow: a pattern with the suffix of flow files; None where there is no truth. Its folders are matched as its files are.
+        flow: a pattern with the suffix of flow files, matched as images are; None where there is no ground truth.
         second: a pattern of second images, where these have names of their own ("img2/*.png"): they belong to the first
             images as flow files do, and numbers need not follow one another.
         step: how much higher the number of a second image is than that of the first.
@@ -64,7 +64,7 @@ class Folder(PairFiles):
         if white is not None and (type(white) is not int or white < 1):
             raise FlowBenchError(f"data.white={white}: a whole number above zero is needed, or null.")
         self.images, self.flow, self.second, self.step, self.white = images, flow, second, step, white
-        # Whether the flow's format is made for truth that is known at some pixels only.
+        # Whether the flow's format is made for ground truth that is known at some pixels only.
         self.sparse = flow is not None and Path(flow).suffix.lower() in _SPARSE_SUFFIXES
 
     def list_pairs(self) -> list[PairPaths]:
@@ -76,12 +76,12 @@ class Folder(PairFiles):
         return self._listing[1]
 
     def expectation(self) -> str:
-        return f"Set {self.root_key} to what matches your pictures, for instance {self.root_key}='frames/*.png'."
+        return f"Set {self.root_key} to what matches your images, for instance {self.root_key}='frames/*.png'."
 
     @cached_property
     def _listing(self) -> tuple[list[PairPaths], list[str]]:
         """The pairs, and `left_out`."""
-        images = matching("data.images", self.images, PICTURE_SUFFIXES)
+        images = matching("data.images", self.images, IMAGE_SUFFIXES)
         flows = [] if self.flow is None else matching("data.flow", self.flow, FLOW_SUFFIXES)
         second_of = self._next_images(images) if self.second is None else self._second_images(images, self.second)
         flow_of = self._together(images, flows, f"data.flow={self.flow}") if flows else {}
@@ -97,7 +97,7 @@ class Folder(PairFiles):
         return brought_together(images, others, first_option=f"data.images={self.images}", second_option=option)
 
     def _second_images(self, images: list[MatchedFile], second: str) -> _Others:
-        return self._together(images, matching("data.second", second, PICTURE_SUFFIXES), f"data.second={second}")
+        return self._together(images, matching("data.second", second, IMAGE_SUFFIXES), f"data.second={second}")
 
     def _next_images(self, images: list[MatchedFile]) -> _Others:
         """The image whose number is `step` higher, of each that has one in its folder."""
@@ -123,7 +123,7 @@ class Folder(PairFiles):
 
     def _without_pairs(self, folder: Path, images: list[MatchedFile], numbers: list[int]) -> str:
         if len(images) == 1:
-            return f"data.images={self.images}: '{folder}' has one picture that matches; a pair needs two."
+            return f"data.images={self.images}: '{folder}' has one image that matches; a pair needs two."
         if len(numbers) < 2:
             return (
                 f"data.images={self.images}: the names in '{folder}' ({listed(images)}) have no numbers that tell which "
@@ -149,10 +149,10 @@ class Folder(PairFiles):
             for key, first in zip(keys, firsts, strict=True)
         ]
 
-    def _keys(self, pictures: list[Path]) -> list[str]:
-        """folder/<sequence>/<picture>, the sequence as it is called under the root."""
-        names = ImageFrames(pictures).names
-        sequences = [picture.parent.relative_to(self.root) for picture in pictures]
+    def _keys(self, images: list[Path]) -> list[str]:
+        """folder/<sequence>/<image>, the sequence as it is called under the root."""
+        names = ImageFrames(images).names
+        sequences = [image.parent.relative_to(self.root) for image in images]
         return [
             Path("folder", sequence, Path(name).name).as_posix()
             for sequence, name in zip(sequences, names, strict=True)

@@ -7,7 +7,7 @@ from flowbench.data.sets.listing import numbered
 
 
 class Hd1k(PairFiles):
-    """Driving through a city, 2560x1080, about 1,000 pairs with sparse truth."""
+    """Driving through a city, 2560x1080, about 1,000 pairs with sparse ground truth."""
 
     title = "HD1K"
     root_key = "paths.hd1k"
@@ -17,8 +17,8 @@ class Hd1k(PairFiles):
     hd1k_flow_gt/flow_occ/000000_0010.png, ..."""
 
     def list_pairs(self) -> list[PairPaths]:
-        pictures, flows = self.folder("hd1k_input/image_2"), self.folder("hd1k_flow_gt/flow_occ")
-        sequences = sorted({path.name.partition("_")[0] for path in pictures.glob("*_*.png")})
+        images, flows = self.folder("hd1k_input/image_2"), self.folder("hd1k_flow_gt/flow_occ")
+        sequences = sorted({path.name.partition("_")[0] for path in images.glob("*_*.png")})
         return [
             PairPaths(
                 key=f"hd1k/{sequence}/{number:04d}",
@@ -26,7 +26,7 @@ class Hd1k(PairFiles):
                 image2=frames[number + 1],
                 flow=flows / frames[number].name,
             )
-            for sequence, frames in ((name, numbered(pictures, f"{name}_", ".png")) for name in sequences)
+            for sequence, frames in ((name, numbered(images, f"{name}_", ".png")) for name in sequences)
             for number in frames
             if number + 1 in frames
         ]

@@ -12,9 +12,9 @@ _FOLDERS = {"train": "training", "test": "testing"}
 
 
 class Kitti(PairFiles):
-    """KITTI 2015: pictures from a driving car, about 1242x375, with sparse truth, also of other cars.
+    """KITTI 2015: images from a driving car, about 1242x375, with sparse ground truth, also of other cars.
 
-    split: train, or test, whose truth the benchmark's server keeps.
+    split: train, or test, whose ground truth the benchmark's server keeps.
     """
 
     title = "KITTI 2015"
@@ -26,7 +26,7 @@ class Kitti(PairFiles):
     testing/image_2/000000_10.png, 000000_11.png, ..."""
 
     name: ClassVar[str] = "kitti"
-    picture_folder: ClassVar[str] = "image_2"
+    image_folder: ClassVar[str] = "image_2"
     counts: ClassVar[dict[str, int]] = {"train": 200, "test": 200}
 
     def __init__(self, root: str | Path, *, split: str, at_most: int | None = None) -> None:
@@ -35,7 +35,7 @@ class Kitti(PairFiles):
 
     def list_pairs(self) -> list[PairPaths]:
         part = _FOLDERS[self.split]
-        pictures = self.folder(f"{part}/{self.picture_folder}")
+        images = self.folder(f"{part}/{self.image_folder}")
         return [
             PairPaths(
                 key=f"{self.name}/{part}/{first.stem}",
@@ -43,7 +43,7 @@ class Kitti(PairFiles):
                 image2=first.with_name(first.name.replace("_10.", "_11.")),
                 **self._truth(first.name),
             )
-            for first in sorted(pictures.glob("[0-9]*_10.png"))
+            for first in sorted(images.glob("[0-9]*_10.png"))
         ]
 
     def published_count(self) -> int:
@@ -60,9 +60,9 @@ class Kitti(PairFiles):
 
 
 class Kitti2012(Kitti):
-    """KITTI 2012: as KITTI 2015, but nothing moves in these pictures but the camera.
+    """KITTI 2012: as KITTI 2015, but nothing moves in these images but the camera.
 
-    split: train, or test, whose truth the benchmark's server keeps.
+    split: train, or test, whose ground truth the benchmark's server keeps.
     """
 
     title = "KITTI 2012"
@@ -73,5 +73,5 @@ class Kitti2012(Kitti):
     testing/colored_0/000000_10.png, 000000_11.png, ..."""
 
     name = "kitti2012"
-    picture_folder = "colored_0"
+    image_folder = "colored_0"
     counts: ClassVar[dict[str, int]] = {"train": 194, "test": 195}

@@ -1,4 +1,4 @@
-"""What the data sets' listings share."""
+"""Helpers for listing the files of data sets."""
 
 from __future__ import annotations
 

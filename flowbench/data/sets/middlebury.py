@@ -1,4 +1,4 @@
-"""Middlebury's flow benchmark, the scenes whose truth is public (Baker et al., IJCV 2011)."""
+"""Middlebury's flow benchmark, the scenes whose ground truth is public (Baker et al., IJCV 2011)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Middlebury(PairFiles):
     other-gt-flow/RubberWhale/flow10.flo; ..."""
 
     def list_pairs(self) -> list[PairPaths]:
-        pictures = self.folder("other-data")
+        images = self.folder("other-data")
         return [
             PairPaths(
                 key=f"middlebury/{scene.name}/frame10",
-                image1=pictures / scene.name / "frame10.png",
-                image2=pictures / scene.name / "frame11.png",
+                image1=images / scene.name / "frame10.png",
+                image2=images / scene.name / "frame11.png",
                 flow=scene / "flow10.flo",
             )
-            # Four more scenes have pictures alone.
+            # Four more scenes have images alone.
             for scene in subfolders(self.folder("other-gt-flow"))
         ]
 

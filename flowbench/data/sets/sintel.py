@@ -16,8 +16,10 @@ _PAIRS_OF_A_PASS = {"train": 1041, "test": 552}
 class Sintel(PairFiles):
     """Scenes of an animated film, 1024x436, rendered with few effects (clean) and with all of them (final).
 
-    split: train, or test, whose truth the benchmark's server keeps. passes: of clean and final. invalid: leaves out the
-    pixels that the data set marks as invalid; the benchmark counts all.
+    Args:
+        split: train, or test, whose ground truth the benchmark's server keeps.
+        passes: of clean and final.
+        invalid: leaves out the pixels that the data set marks as invalid; the benchmark counts all.
     """
 
     title = "MPI Sintel"

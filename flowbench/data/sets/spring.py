@@ -16,11 +16,14 @@ _PAIRS_OF_A_CAMERA_AND_DIRECTION = {"train": 4963, "test": 990}
 
 
 class Spring(PairFiles):
-    """Scenes of an animated film, 1920x1080. The truth is stored at twice the size, in pixels of the pictures.
+    """Scenes of an animated film, 1920x1080. The ground truth is stored at twice the size, in pixels of the images.
 
-    split: train, or test, whose truth the benchmark's server keeps. cameras: of left and right. directions: future, from
-    a frame to the next, and past, from the next one back. sequences: the names of those that are used, null for all;
-    leave_out: of those that are not, to validate on them.
+    Args:
+        split: train, or test, whose ground truth the benchmark's server keeps.
+        cameras: of left and right.
+        directions: future, from a frame to the next, and past, from the next one back.
+        sequences: the names of those that are used, null for all.
+        leave_out: the names of those that are not used, to validate on them.
     """
 
     title = "Spring"

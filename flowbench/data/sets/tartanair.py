@@ -16,7 +16,7 @@ class TartanAir(PairFiles):
 
     The flow is computed from depth and the camera's motion. Its mask marks where that does not lead to the same point of
     image2: 1 where another depth was found there, 10 where something nearer comes to the same place, 100 outside the
-    picture or behind the camera. None of these count as valid: some are occluded, and some move by themselves, and the mask
+    image or behind the camera. None of these count as valid: some are occluded, and some move by themselves, and the mask
     does not tell them apart.
 
     environments: the names of those that are used, null for all; leave_out: of those that are not, to validate on them.

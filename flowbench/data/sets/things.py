@@ -77,7 +77,7 @@ or, of FlyingThings3D_subset,
             name = f"{video.parent.name}/{video.name}"
             flows = flow_folder / name / f"into_{direction}" / "left"
             frames = numbered(video / "left", "", ".png")
-            # There is flow from the last frame into the future, too, and from the first into the past; but no picture there.
+            # There is flow from the last frame into the future, too, and from the first into the past; but no image there.
             for number in (number for number in frames if number + 1 in frames):
                 first, second = _ends(number, direction)
                 yield PairPaths(

@@ -1,4 +1,4 @@
-"""A data set's protocol, and what it changes of a model."""
+"""A data set's evaluation protocol, and what it changes of a model."""
 
 from __future__ import annotations
 

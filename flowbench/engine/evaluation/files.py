@@ -16,7 +16,7 @@ from flowbench.metrics import sample_sums
 from flowbench.models.base import FlowModel
 from flowbench.report.comparison import comparison_title
 from flowbench.report.convergence import StepErrors, Trace
-from flowbench.report.html import Picture, Report, write_report
+from flowbench.report.html import Report, ReportImage, write_report
 from flowbench.report.table import metrics_table, print_table, rows_table
 from flowbench.structures import FlowBatch, FlowDataset, FlowSample
 
@@ -66,7 +66,7 @@ def write_result(
         result.metrics,
         result.sequences,
         result.samples,
-        list(_pictures(result, model, samples, pictured)),
+        list(_report_images(result, model, samples, pictured)),
         solver=result.solver,
         compared=result.compared,
         traces=result.traces,
@@ -111,9 +111,9 @@ def _pictured(samples: Sequence[Row], count: int) -> dict[str, list[Row]]:
     return {"worst": ranked[:count], "median": ranked[middle : middle + count], "best": ranked[len(ranked) - count :]}
 
 
-def _pictures(
+def _report_images(
     result: EvaluationResult, model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]
-) -> Iterator[Picture]:
+) -> Iterator[ReportImage]:
     for group, rows in pictured.items():
         for rank, row in enumerate(rows, start=1):
             panel = sample_panel(model, samples[row["index"]])

@@ -1,4 +1,4 @@
-"""metrics.csv: one row a logged step, kept whole when a run resumes."""
+"""metrics.csv: one row per logged step, kept complete when a run resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a picture file is whole and can hold the pixels it claims, found out without decoding it.
+"""Whether an image file is whole and can hold the pixels it claims, found out without decoding it.
 
 OpenCV trusts the header when it allocates, and some of its versions fill what a truncated file lacks with grey.
 """
@@ -31,9 +31,9 @@ _TIFF_NO_PAGE = 0b101
 _WEBP_ANIMATED = 0b10
 
 
-def check_picture(path: Path, data: bytes) -> None:
-    """Raises FlowBenchError, naming the file, for an unknown, truncated or damaged picture, impossible claims, or several
-    pictures in one file, of which OpenCV would give the first.
+def check_image(path: Path, data: bytes) -> None:
+    """Raises FlowBenchError, naming the file, for an unknown, truncated or damaged image, impossible claims, or several
+    images in one file, of which OpenCV would give the first.
 
     WebP is left to its decoder: the format ends at 16383 x 16383 pixels, and at the length that it states.
     """
@@ -41,7 +41,7 @@ def check_picture(path: Path, data: bytes) -> None:
         if data.startswith(signature):
             return check(path, data)
     raise FlowBenchError(
-        f"{path}: starts with {data[:8]!r}, which is no picture of a known format (PNG, JPEG, PPM, PGM, BMP, TIFF, WebP)."
+        f"{path}: starts with {data[:8]!r}, which is no image of a known format (PNG, JPEG, PPM, PGM, BMP, TIFF, WebP)."
     )
 
 
@@ -171,20 +171,20 @@ def _number(data: bytes, start: int) -> int:
     return int.from_bytes(data[start : start + 4], "big")
 
 
-def _refuse_several(path: Path, pictures: int) -> None:
-    if pictures > 1:
+def _refuse_several(path: Path, count: int) -> None:
+    if count > 1:
         raise FlowBenchError(
-            f"{path}: holds {pictures} pictures (pages or frames), of which one alone would be read. Save each as a file "
+            f"{path}: holds {count} images (pages or frames), of which one alone would be read. Save each as a file "
             "of its own, numbered in order."
         )
 
 
 def _truncated(path: Path, kind: str) -> FlowBenchError:
-    return FlowBenchError(f"{path}: truncated: the end of the {kind} picture is missing. Fetch it again.")
+    return FlowBenchError(f"{path}: truncated: the end of the {kind} image is missing. Fetch it again.")
 
 
 def _damaged(path: Path, kind: str, detail: str) -> FlowBenchError:
-    return FlowBenchError(f"{path}: a damaged {kind} picture: {detail}. Fetch it again.")
+    return FlowBenchError(f"{path}: a damaged {kind} image: {detail}. Fetch it again.")
 
 
 _CHECKS = {

@@ -1,4 +1,4 @@
-"""Picture files that a glob or a list names."""
+"""Image files that a glob or a list names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowbench.errors import FlowBenchError
 RGB_FROM = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 
 
-def list_pictures(named: str | Sequence[str], setting: str, example: str) -> tuple[str, ...]:
+def list_images(named: str | Sequence[str], setting: str, example: str) -> tuple[str, ...]:
     """The files that a glob matches, or those of a list, sorted; setting: which names them, for the message.
 
     Raises FlowBenchError where there are none.
@@ -30,7 +30,7 @@ def list_pictures(named: str | Sequence[str], setting: str, example: str) -> tup
 
 
 def read_shrunk(path: str, longest_side: int, flags: int) -> np.ndarray | None:
-    """A picture as RGB or RGBA, shrunk to at most `longest_side` pixels; None where OpenCV reads nothing of the kind.
+    """An image as RGB or RGBA, shrunk to at most `longest_side` pixels; None where OpenCV reads nothing of the kind.
 
     flags: as of cv2.imread.
     """
