@@ -118,7 +118,7 @@ def _report_images(
         for rank, row in enumerate(rows, start=1):
             panel = sample_panel(model, samples[row["index"]])
             write_image(result.folder / "pictures" / f"{group}_{rank}.png", panel)
-            yield Picture(panel, f"{row['key']}: EPE {row['epe']:.3f} px", group.capitalize())
+            yield ReportImage(panel, f"{row['key']}: EPE {row['epe']:.3f} px", group.capitalize())
 
 
 def _step_errors(model: FlowModel, samples: FlowDataset, pictured: Mapping[str, list[Row]]) -> Iterator[StepErrors]:
