@@ -54,7 +54,7 @@ def changed(paths: PairPaths, **changes) -> PairPaths:
 
 def test_nothing_is_looked_for_before_the_first_use(tmp_path):
     samples = Numbers(tmp_path / "not_there")
-    with pytest.raises(FlowBenchError, match=r"no folder .*not_there.* Set roots\.numbers=<folder>"):
+    with pytest.raises(FlowBenchError, match=r"no folder .*not_there.* Set paths\.numbers=<folder>"):
         len(samples)
 
 

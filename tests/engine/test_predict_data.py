@@ -247,4 +247,4 @@ def test_an_error_of_the_model_names_the_pair(predicted, tmp_path):
     for path in (tmp_path / "KITTI/testing/image_2").iterdir():
         write_image(path, read_image(path)[:4, :4])
     ended, _ = predicted("data=kitti", "submission=true", f"paths.kitti={tmp_path}/KITTI", code=1)
-    assert "error: kitti/testing/000000_10: A picture of 4x4" in ended.told
+    assert "error: kitti/testing/000000_10: An image of 4x4" in ended.told
