@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from support.batches import shifted_noise
 from support.checkpoints import save_ours
 from support.models import short_model
+from support.runs import start
 
 from flowbench.engine.analyse import AnalyseSettings
 from flowbench.engine.benchmarks.settings import BenchmarkSettings
@@ -144,3 +145,10 @@ def test_old_names_of_settings_are_understood_and_told(capsys):
     assert capsys.readouterr().err == "steps= is called iterations= today; the old name still works.\n"
     assert hydra_words(["schedule.steps=1", "iterations=3"], config="evaluate") == ["schedule.steps=1", "iterations=3"]
     assert not capsys.readouterr().err
+
+
+def test_a_reader_that_closes_the_output_ends_the_program_without_a_word():
+    process = start("train.py", "--help")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 1

@@ -87,6 +87,7 @@ def test_a_sweep_over_checkpoints_stays_one(model, tmp_path, monkeypatch):
         (train, "train", ["recipe=raft_synthetic"], "There is no recipe 'raft_synthetic'"),
         (train, "train", ["recipe=null"], "recipe=null: null is no choice; leave the group out with ~recipe."),
         (train, "train", ["schedule=things_2x"], "There is no schedule 'things_2x': did you mean things_1x or "),
+        (train, "train", ["paths=here"], "paths=here: a mapping {name: value} or null is needed."),
         (train, "train", ["trainer=dpp"], "There is no trainer 'dpp': did you mean ddp?"),
         (train, "train", ["callbacks=defaults"], "There is no callbacks 'defaults': did you mean default?"),
         (train, "train", ["logger=[wandbb,tensorboard]"], "There is no logger 'wandbb': did you mean wandb?"),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+from omegaconf import DictConfig
+
 from flowbench.errors import FlowBenchError
 
 _FINITE = sys.float_info.max
@@ -192,7 +194,7 @@ def _described(kind: Any) -> str:
     if origin in _LISTS:
         length = f" of {len(inner)}" if origin is tuple and inner and inner[-1] is not ... else ""
         return f"a list{length}, each member {_described(inner[0])}," if inner else "a list"
-    if origin in (dict, collections.abc.Mapping):
+    if origin in (dict, collections.abc.Mapping, DictConfig):
         return "a mapping {name: value}"
     return "text" if isinstance(origin, type) and issubclass(origin, Path) else "an object with _target_"
 

@@ -63,6 +63,10 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
             failures.print_all()
             Console(stderr=True, soft_wrap=True).print(_escaped(end.told), highlight=False)
         sys.exit(end.exit_status)
+    except BrokenPipeError:
+        # What reads the output has closed it, as `| head` does; Python would fail again when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         failures.print_all()
         if _debugging() or not is_explained(error):
