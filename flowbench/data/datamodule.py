@@ -19,7 +19,7 @@ from flowbench.data.pair_files import PairFiles
 from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
 from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowBatch, FlowDataset, FlowSample, Protocol
+from flowbench.structures import EvalProtocol, FlowBatch, FlowDataset, FlowSample
 
 _Counted = TypeVar("_Counted", bound=Sized)
 _Kind = TypeVar("_Kind")
@@ -29,7 +29,8 @@ class FlowDataModule(pl.LightningDataModule):
     """Training, validation and test sets of FlowSample, and their loaders.
 
     train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
-    submission: those whose ground truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
+    submission: those whose ground truth a server keeps. protocol: how val and test are evaluated, as keywords of
+    EvalProtocol.
     on_error: what an unreadable pair does to training, "raise", or "skip": another one takes its place, and validation
     leaves it out. batch_size: pairs a training step and process. crop: (height, width) of training samples, or None
     for whole images. crops_per_scene: how many training samples in a row are drawn from each pair that is read, each
@@ -69,7 +70,7 @@ class FlowDataModule(pl.LightningDataModule):
             part_name: replace(part, augmentations=for_crop(part.augmentations, crop or None))
             for part_name, part in self.parts.items()
         }
-        self.protocol = _settings(Protocol, "data.protocol", protocol or {})
+        self.protocol = _settings(EvalProtocol, "data.protocol", protocol or {})
         self.on_error = on_error
         self.cache = None if cache is None else _settings(SampleCache, "data.cache", cache)
         # What is wrong with validation pairs that were left out.

@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 
 from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
+from flowbench.former_names import current_key
 
 # Hydra's own options: those that stand alone, and those that take the next word.
 FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--info", "-i"}
@@ -119,14 +120,21 @@ def _refuse_option(word: str, following: str) -> None:
     raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
 
 
+def current_word(word: str) -> str:
+    """The word under today's name of its setting, below the top level of a program's."""
+    found = _SETTING.fullmatch(word)
+    return f"{found['sign']}{current_key(found['key'])}={found['value']}" if found else word
+
+
 def _renamed(word: str, names: Mapping[str, str]) -> str:
     """The word under today's name of its setting, with a line of notice where that is another."""
     key, equals, value = word.partition("=")
     name = names.get(key.lstrip("+"))
-    if not equals or name is None:
-        return word
-    print(f"{key.lstrip('+')}= is called {name}= today; the old name still works.", file=sys.stderr)
-    return f"{name}={value}"
+    current = f"{name}={value}" if equals and name else current_word(word)
+    if current != word:
+        now = current.partition("=")[0].lstrip("+")
+        print(f"{key.lstrip('+')}= is called {now}= today; the old name still works.", file=sys.stderr)
+    return current
 
 
 def _own_settings(config: str) -> dict[str, Any]:

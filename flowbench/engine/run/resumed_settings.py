@@ -11,6 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowbench.builder import targets
+from flowbench.configs import with_current_settings
+from flowbench.engine.config.arguments import current_word
 from flowbench.errors import FlowBenchError
 from flowbench.targets import PARTS, TRAINING, current
 
@@ -31,6 +33,7 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
     settings = OmegaConf.load(file)
     if not isinstance(settings, DictConfig):
         raise FlowBenchError(f"'{file}' holds no settings of a run: nothing was run. {_REMEDY}")
+    settings = with_current_settings(settings)
     if "init" in settings:
         # A run starts from weights only once; their file's name may hold anything.
         settings.init = None
@@ -58,7 +61,7 @@ def words_of_run(folder: Path) -> list[str]:
         command = json.loads((folder / "provenance.json").read_text())["command"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [str(word) for word in command[1:]] if isinstance(command, list) else []
+    return [current_word(str(word)) for word in command[1:]] if isinstance(command, list) else []
 
 
 def _variables(text: str) -> tuple[set[str], str]:
