@@ -1,4 +1,4 @@
-"""Objects from plain containers, in which `_target_` says what to call."""
+"""Objects from plain containers, in which `_target_` names the class or function to call."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TARGET, PARTIAL = "_target_", "_partial_"
 def make(node: Any, find: Find, /, **more: Any) -> Any:
     """The object that a plain container describes.
 
-    A mapping with `_target_` becomes what that call returns with the mapping's other entries as keywords, or, with
-    `_partial_: true`, the call that is still to be made. Other mappings and lists stay, with objects in place of such
-    mappings. No text is interpreted. All targets are found before the first is called.
+    A mapping with `_target_` becomes the result of calling that target with the mapping's other entries as keywords, or,
+    with `_partial_: true`, a functools.partial of that call. Other mappings and lists stay, with objects in place of the
+    mappings that have a target. No text is interpreted. All targets are found before the first is called.
 
     Args:
         node: mappings, lists, text, numbers, booleans and None.
-        find: gives the callable of a target's name, or raises FlowBenchError.
+        find: returns the callable of a target's name, or raises FlowBenchError.
         more: further keywords of the outermost call, given as they are.
     """
     found = {name: find(name) for name in targets(node)}
@@ -71,6 +71,6 @@ def _called(target: Callable[..., Any], name: str, settings: Mapping[str, Any]) 
     except ValueError as error:
         raise FlowBenchError(str(error)) from error
     except Exception as error:
-        # Libraries raise anything for settings of a wrong kind or name; the user can mend all of them.
+        # Libraries raise anything for settings of a wrong kind or name; the user can fix all of them.
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise FlowBenchError(f"{name} cannot be made of its settings: {first_line}") from error

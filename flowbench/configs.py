@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from flowbench.builder import make
 from flowbench.errors import FlowBenchError
+from flowbench.former_names import has_former_names, with_current_names
 from flowbench.targets import find_own
 
 
@@ -57,6 +58,12 @@ def build(config: DictConfig | Mapping[str, Any], /, **more: Any) -> Any:
 def plain(config: Any) -> Any:
     """The user's own configuration with all interpolations resolved, as mappings and lists."""
     return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+
+
+def with_current_settings(config: DictConfig) -> DictConfig:
+    """The config under today's names of its settings; itself where it has no other."""
+    written = OmegaConf.to_container(config, resolve=False)
+    return OmegaConf.create(with_current_names(cast(Any, written))) if has_former_names(written) else config
 
 
 def file_settings(file: Path) -> dict[str, Any]:

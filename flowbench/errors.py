@@ -1,9 +1,9 @@
-"""The errors that a user can mend."""
+"""The error that a user can fix."""
 
 
 class FlowBenchError(Exception):
-    """Something that the user can put right.
+    """A problem that the user can fix.
 
-    The message is one sentence or two: what was found, what was expected, what to do. The command-line programs print it
+    The message is one or two sentences: what was found, what was expected, what to do. The command-line programs print it
     without a traceback and exit with status 1.
     """

@@ -17,10 +17,13 @@ def load(
 ) -> FlowModel:
     """A model in eval mode.
 
-    model_or_checkpoint: a name of conf/model ("raft_h"), or one of our checkpoints, which knows its model. checkpoint:
-    weights for the named model, ours or official; without it the weights are fresh. overrides: changes to the model's
-    config, as on the command line without the leading "model." or "model/", for instance
-    ["network.eval_iterations=12"] or ["solver=anderson"].
+    Args:
+        model_or_checkpoint: a name of conf/model ("raft_h"), or one of our checkpoints, which knows its model.
+        checkpoint: weights for the named model, ours or official; without it the weights are random.
+        overrides: changes to the model's config, as on the command line without the leading "model." or "model/", for
+            instance ["network.eval_iterations=12"] or ["solver=anderson"].
+
+    Raises FlowBenchError for an unknown model and for a checkpoint that does not fit.
 
         model = flowbench.load("raft", "raft-things.pth")
         flow = model.estimate(image1, image2).flow      # uint8 arrays (H, W, 3) -> (1, 2, H, W) pixels

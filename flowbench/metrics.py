@@ -1,9 +1,9 @@
-"""The field's error measures, each named for what it averages.
+"""Error metrics of optical flow.
 
 epe: end-point error (px), pooled over all valid pixels. epe_per_image: mean of the images' own means. 1px, 3px, 5px: % of
 valid pixels whose error is above the threshold. fl_all: % of valid pixels off by more than 3 px and more than 5% of the true
 length. epe_matched, epe_unmatched: epe where the point is visible in the second image, and where it is not. s0-10, s10-40,
-s40+: epe by the true length in px. zero_epe: epe of predicting no motion, the scale to read the others against.
+s40+: epe by the true length in px. zero_epe: epe of predicting no motion, for comparison.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ LENGTH_BANDS = {"s0-10": (0.0, 10.0), "s10-40": (10.0, 40.0), "s40+": (40.0, flo
 
 
 def sample_sums(flow: Tensor, batch: FlowBatch) -> dict[str, tuple[Tensor, Tensor]]:
-    """name -> (sum, count), each (B,) float64, of everything that is averaged over pixels.
+    """name -> (sum, count), each (B,) float64, of every metric that is averaged over pixels.
 
-    flow: (B, 2, H, W), the estimate. Means are left to the caller, so that pooling over samples stays exact.
+    The caller divides, so that pooling over samples stays exact.
+
+    Args:
+        flow: (B, 2, H, W), the estimate, pixels.
+        batch: the ground truth.
     """
     truth = batch.flow.double()
     error = (flow.double() - truth).square().sum(dim=1).sqrt()
@@ -40,7 +44,7 @@ def sample_sums(flow: Tensor, batch: FlowBatch) -> dict[str, tuple[Tensor, Tenso
 
 
 def _above(error: Tensor, threshold: float | Tensor) -> Tensor:
-    """Undefined errors count as above every threshold: an estimate that is no number must not look perfect."""
+    """Whether the error is above the threshold; NaN is above every threshold, so that it never looks like a good estimate."""
     return ~(error <= threshold)
 
 
@@ -50,7 +54,7 @@ def _sums(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FlowMetrics(Metric):
-    """All measures over a data set, exact over unequal batches and several processes."""
+    """All metrics over a data set, exact over unequal batches and several processes."""
 
     full_state_update = False
     higher_is_better = False
@@ -71,21 +75,21 @@ class FlowMetrics(Metric):
         self.add_state("image_means", torch.zeros(2, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
-        """sums: of `sample_sums`, for any number of samples."""
-        for place, name in enumerate(self._POOLED):
+        """Adds the result of `sample_sums`, of any number of samples."""
+        for index, name in enumerate(self._POOLED):
             if name in sums:
                 total, count = sums[name]
-                self.totals[place] += total.sum()
-                self.counts[place] += count.sum()
+                self.totals[index] += total.sum()
+                self.counts[index] += count.sum()
         total, count = sums["epe"]
         known = count > 0
         self.image_means += torch.stack([(total[known] / count[known]).sum(), known.sum()])
 
     def compute(self) -> dict[str, float]:
-        """name -> figure; a measure without a single pixel is left out rather than undefined."""
+        """name -> value; a metric without a single pixel is left out rather than NaN."""
         pairs = dict(zip(self._POOLED, zip(self.totals.tolist(), self.counts.tolist())))
-        figures = {name: total / count for name, (total, count) in pairs.items() if count > 0}
+        metrics = {name: total / count for name, (total, count) in pairs.items() if count > 0}
         total, count = self.image_means.tolist()
         if count > 0:
-            figures["epe_per_image"] = total / count
-        return figures
+            metrics["epe_per_image"] = total / count
+        return metrics

@@ -17,7 +17,7 @@ from flowbench.structures import FlowBatch, FlowOutput
 
 
 class Objective(ABC):
-    """objective(output, batch) -> a scalar: the weighted sum of one term a prediction."""
+    """objective(output, batch) -> a scalar: the weighted sum of one term per prediction."""
 
     def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
         return self.weighted(self.terms(output, batch))
@@ -36,13 +36,17 @@ class SequenceLoss(Objective):
     """RAFT's loss over successive predictions (arXiv 2003.12039, section 3.4): sum_i gamma^(n-1-i) * mean |flow_i - gt|.
 
     The mean runs over all pixels and both components; pixels that are invalid or move by max_flow or more count as zeros.
+
+    Args:
+        gamma: the weight of each prediction relative to the next one.
+        max_flow: pixels.
     """
 
     gamma: float = 0.8
     max_flow: float = 400.0
 
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
-        """output.predictions: n flows (B, 2, H, W). Returns mean |flow_i - gt| of each, in pixels."""
+        """mean |flow_i - gt| of each of output.predictions, n flows (B, 2, H, W), in pixels."""
         _check_predictions(output)
         counted = (batch.valid & (batch.flow.square().sum(dim=1) < self.max_flow**2)).unsqueeze(1)
         # torch.where rather than a product: an invalid pixel may hold an infinite or undefined ground truth.
@@ -56,10 +60,15 @@ class SequenceLoss(Objective):
 class MultiLevelLoss(Objective):
     """A weighted sum over predictions of several resolutions, each against the ground truth pooled to its size.
 
-    weights: one a prediction, finest first. flow_unit: how many pixels a predicted 1 stands for. distance, of the two
-    components' differences: l2 is the vector's length (FlowNet, PWC-Net, arXiv 1709.02371), l1 the sum of the components'
-    sizes, robust (l1 + 0.01)^0.4 (PWC-Net's fine-tuning). total: sum adds up the pixels of a pair and averages the pairs;
-    mean averages over all pixels. Pixels without ground truth count as zeros. pooling: see `pool_flow`.
+    Pixels without ground truth count as zeros.
+
+    Args:
+        weights: one per prediction, finest first.
+        flow_unit: pixels that a predicted 1 stands for.
+        distance: of a predicted vector from the true one: "l2", its length (FlowNet, PWC-Net, arXiv 1709.02371); "l1", the
+            sum of its components' absolute values; "robust", (l1 + 0.01)^0.4 (PWC-Net's fine-tuning).
+        total: "sum" adds up the pixels of a pair and averages over the pairs; "mean" averages over all pixels.
+        pooling: of the ground truth, see `pool_flow`.
     """
 
     weights: Sequence[float]
@@ -79,7 +88,7 @@ class MultiLevelLoss(Objective):
             raise FlowBenchError(f"Unknown total '{self.total}': choose sum or mean.")
 
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:
-        """output.predictions: flows (B, 2, h, w) of any sizes, in units of flow_unit pixels."""
+        """The mean distance of each of output.predictions, flows (B, 2, h, w) of any sizes, in units of flow_unit pixels."""
         _check_predictions(output)
         if len(self.weights) != len(output.predictions):
             raise FlowBenchError(

@@ -15,26 +15,26 @@ def one_cycle(
     *,
     steps: int,
     warm_up: float = 0.05,
-    overhang: int = 100,
+    extra_steps: int = 100,
     hours: float | None = None,
 ) -> LRScheduler:
     """RAFT's schedule: linear warm-up, linear decay to zero. The peak is the learning rate that the optimiser was built with.
 
     Args:
-        optimizer: What is scheduled.
+        optimizer: Its learning rate is scheduled.
         steps: Steps of the run.
         warm_up: Share of the run in which the rate rises.
-        overhang: The decay would reach zero this many steps after the run has ended; RAFT's 100 are nothing in 100,000
-            steps, but a fifth of 500.
+        extra_steps: Steps after the end of the run at which the decay would reach zero. RAFT has 100, which is nothing in
+            100,000 steps, but a fifth of 500.
         hours: Where given, the rate follows the clock as well: see `TimedOneCycle`.
     """
     if hours is not None:
-        return TimedOneCycle(optimizer, steps=steps + overhang, hours=hours, warm_up=warm_up)
+        return TimedOneCycle(optimizer, steps=steps + extra_steps, hours=hours, warm_up=warm_up)
     peaks = [group["lr"] for group in optimizer.param_groups]
     return OneCycleLR(
         optimizer,
         peaks,
-        total_steps=steps + overhang,
+        total_steps=steps + extra_steps,
         pct_start=warm_up,
         cycle_momentum=False,
         anneal_strategy="linear",
@@ -44,9 +44,13 @@ def one_cycle(
 def multi_step_epochs(
     optimizer: torch.optim.Optimizer, *, milestones: Sequence[int], steps_per_epoch: int, gamma: float = 0.5
 ) -> MultiStepLR:
-    """For schedules that are published in epochs: the rate is multiplied by gamma as each epoch in `milestones` begins.
+    """A schedule published in epochs: the rate is multiplied by gamma at the start of each epoch in `milestones`.
 
-    Epochs count from 0 and have steps_per_epoch steps; the scheduler is moved once a step.
+    Args:
+        optimizer: Its learning rate is scheduled.
+        milestones: Epochs, counted from 0.
+        steps_per_epoch: The scheduler is moved once per step.
+        gamma: Factor of the rate.
     """
     return MultiStepLR(optimizer, [epoch * steps_per_epoch for epoch in milestones], gamma)
 
@@ -54,8 +58,8 @@ def multi_step_epochs(
 class TimedOneCycle(LRScheduler):
     """One cycle over a run that ends by the clock: linear warm-up, linear decay to zero.
 
-    The rate is a function of max(steps done / steps, time spent / time allowed), so it has fallen to zero when the time is
-    over, however fast the machine. The time is not measured here: whoever runs the training sets `elapsed`.
+    The rate is a function of max(steps done / steps, time spent / time allowed), so it is zero when the time is over,
+    however fast the machine. The time is not measured here: the training loop sets `elapsed`.
 
     Args:
         optimizer: What is scheduled; its rates are the peaks.

@@ -1,4 +1,4 @@
-"""Samples, batches and outputs: what passes between data, networks and reports."""
+"""Samples, batches and outputs, which pass between data, networks and reports."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ class UnequalSizesError(FlowBenchError):
 
 @dataclass(frozen=True)
 class FlowSample:
-    """One image pair as a data set gives it and as augmentation changes it.
+    """One image pair with its ground truth, as data sets return it and augmentations change it.
 
-    image1, image2: (H, W, 3) uint8 RGB. flow: (H, W, 2) float32 pixels, (u right, v down) from image1 to image2. valid:
-    (H, W) bool, where the flow is known. occluded: (H, W) bool, where the point of image1 is not visible in image2, or None
-    where the data set does not say. key: the sample's name, for instance "sintel/clean/alley_1/0007". skipped: what is
-    wrong with the samples that could not be read and in whose place this one stands.
+    Args:
+        image1: (H, W, 3) uint8 RGB.
+        image2: (H, W, 3) uint8 RGB.
+        flow: (H, W, 2) float32 pixels, (u right, v down) from image1 to image2.
+        valid: (H, W) bool, where the flow is known.
+        occluded: (H, W) bool, where the point of image1 is not visible in image2; None where the data set does not say.
+        key: the sample's name, for instance "sintel/clean/alley_1/0007".
+        skipped: errors of samples that could not be read and that this one replaces.
     """
 
     image1: np.ndarray
@@ -53,9 +57,14 @@ class FlowDataset(Dataset[FlowSample], ABC):
 class FlowBatch:
     """Samples stacked for a network.
 
-    image1, image2: (B, 3, H, W) float32 RGB in [0, 1]. flow: (B, 2, H, W) float32 pixels, (u right, v down) from image1 to
-    image2. valid: (B, H, W) bool. occluded: (B, H, W) bool or None. key: the samples' names. skipped: what is wrong with
-    samples that could not be read and were replaced.
+    Args:
+        image1: (B, 3, H, W) float32 RGB in [0, 1].
+        image2: (B, 3, H, W) float32 RGB in [0, 1].
+        flow: (B, 2, H, W) float32 pixels, (u right, v down) from image1 to image2.
+        valid: (B, H, W) bool, where the flow is known.
+        key: the samples' names.
+        occluded: (B, H, W) bool, or None where a sample has none.
+        skipped: errors of samples that could not be read and were replaced.
     """
 
     image1: Tensor
@@ -92,7 +101,7 @@ class FlowBatch:
 
     @classmethod
     def packed(cls, samples: Sequence[FlowSample], *, half_flow: bool = False) -> FlowBatch:
-        """A batch for the way from a loader to the device: images uint8, and on request the flow float16."""
+        """A batch for the transfer to the device: images uint8, and with `half_flow` the flow float16."""
         sizes = sorted({sample.flow.shape[:2] for sample in samples})
         if len(sizes) > 1:
             found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
@@ -111,7 +120,7 @@ class FlowBatch:
         )
 
     def unpacked(self) -> FlowBatch:
-        """The batch as networks take it; itself where it is that already."""
+        """The batch as networks take it, float32."""
         return replace(self, image1=_unpacked(self.image1), image2=_unpacked(self.image2), flow=self.flow.float())
 
 
@@ -125,16 +134,18 @@ def _stacked(arrays: list[np.ndarray], dtype: type = np.uint8) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How a data set is evaluated by convention; None leaves it to the model.
+class EvalProtocol:
+    """The conventional way to evaluate on a data set; None leaves a choice to the model.
 
-    padding: of the families that pad, "sintel" or "kitti" (see ops.fitting.Padding). updates: of the families that take a
-    fixed number of updates. headline: the measures that papers report, in their order.
+    Args:
+        padding: for the families that pad, "sintel" or "kitti" (see ops.fitting.Padding).
+        updates: iterations, for the families that take a fixed number of them.
+        reported_metrics: the metrics that papers report, in their order.
     """
 
     padding: Literal["sintel", "kitti"] | None = None
     updates: int | None = None
-    headline: Sequence[str] = ("epe",)
+    reported_metrics: Sequence[str] = ("epe",)
 
     def __post_init__(self) -> None:
         if self.padding not in (None, "sintel", "kitti"):
@@ -147,11 +158,15 @@ class Protocol:
 
 @dataclass
 class FlowOutput:
-    """What a network gives.
+    """The output of a network.
 
-    flow: (B, 2, H, W) pixels at full resolution. predictions: what the objective supervises, in the family's own order and
-    resolution; empty in eval mode. reuse: what the next frame of a video may start from. stats: per-sample tensors (steps,
-    abs_residual, rel_residual, ...). regularisation: a scalar that training adds to the objective.
+    Args:
+        flow: (B, 2, H, W) pixels at full resolution.
+        predictions: the flows that the objective supervises, in the family's own order, resolution and unit; empty in eval
+            mode.
+        reuse: the state that the next pair of a video may start from.
+        stats: per-sample tensors (B, ...): steps, abs_residual, rel_residual, ...
+        regularisation: a scalar that training adds to the objective.
     """
 
     flow: Tensor

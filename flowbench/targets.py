@@ -16,8 +16,8 @@ def _names(modules: Mapping[str, str]) -> frozenset[str]:
     return frozenset(f"{module}.{name}" for module, names in modules.items() for name in names.split())
 
 
-# What a model or its data is made of, and all that a checkpoint may name. Nothing here runs what an argument names or writes
-# where one says; data sets read.
+# Parts of models and data, which are all that a checkpoint may name. None of them runs code that an argument names, or writes
+# to a path that an argument gives; data sets read from such paths.
 PARTS = _names(
     {
         "flowbench.data.augmentation.base": "ImageNoise RandomCrop",
@@ -58,7 +58,7 @@ PARTS = _names(
     }
 )
 
-# What a training run needs besides: a config.yaml that is resumed may name it, a checkpoint may not.
+# Further parts of a training run: the config.yaml of a resumed run may name them, a checkpoint may not.
 TRAINING = _names(
     {
         "flowbench.engine.training.callbacks": "Throughput TrainingProgress ValidationPictures",
@@ -76,7 +76,7 @@ TRAINING = _names(
     }
 )
 
-# Modules that have moved since files named what they define.
+# Modules that have moved: old checkpoints and configs still have the former name.
 MOVED: Mapping[str, str] = MappingProxyType(
     {
         "flowbench.data.augmentation": "flowbench.data.augmentation.base",
@@ -102,7 +102,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Other names of the same class, after its module's present name.
+# Renamed classes and functions, under their module's present name.
 RENAMED: Mapping[str, str] = MappingProxyType(
     {
         "flowbench.deq.Indexing": "flowbench.deq.IndexedCorrection",
@@ -122,7 +122,11 @@ def current(name: str) -> str:
 def find_part(name: str, also: Collection[str] = ()) -> Callable[..., Any]:
     """The part of a model or of data that somebody else's file names.
 
-    also: names that the user's own configuration holds, and thereby vouches for. Raises FlowBenchError for any other.
+    Args:
+        name: a dotted name.
+        also: names in the user's own configuration, which are therefore trusted.
+
+    Raises FlowBenchError for any other.
     """
     if current(name) in PARTS:
         return _imported(current(name))

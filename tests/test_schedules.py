@@ -93,11 +93,11 @@ def test_groups_keep_their_own_peaks():
 def test_without_an_overhang_the_decay_ends_with_the_run():
     parameter = torch.nn.Parameter(torch.zeros(1))
     rates = {}
-    for overhang in (0, 100):
+    for extra_steps in (0, 100):
         optimizer = torch.optim.SGD([parameter], lr=1e-3)
-        scheduler = one_cycle(optimizer, steps=100, overhang=overhang)
+        scheduler = one_cycle(optimizer, steps=100, extra_steps=extra_steps)
         for _ in range(100):
-            rates[overhang] = optimizer.param_groups[0]["lr"]
+            rates[extra_steps] = optimizer.param_groups[0]["lr"]
             optimizer.step()
             scheduler.step()
     assert rates[0] < 1e-8
@@ -169,7 +169,7 @@ def test_lightflow_decays_what_the_public_code_decays():
 
 
 def test_undecayed_parameters_are_a_group_of_their_own():
-    model = model_of(normalised(), "s_long", "schedule.optimisation.undecayed=[bias]")
+    model = model_of(normalised(), "s_long", "schedule.optimisation.no_weight_decay=[bias]")
     decayed, undecayed = model.configure_optimizers()["optimizer"].param_groups
     names = {parameter: name.removeprefix("layers.") for name, parameter in model.network.named_parameters()}
     assert [names[parameter] for parameter in decayed["params"]] == ["0.weight", "1.weight", "2.0.weight"]
@@ -182,7 +182,7 @@ def test_weight_decay_is_l2_in_the_gradient():
     network = nn.Linear(1, 1)
     nn.init.ones_(network.weight)
     nn.init.ones_(network.bias)
-    model = model_of(network, "s_long", "schedule.optimisation.undecayed=[bias]")
+    model = model_of(network, "s_long", "schedule.optimisation.no_weight_decay=[bias]")
     optimizer = model.configure_optimizers()["optimizer"]
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -197,14 +197,14 @@ def test_without_undecayed_parameters_all_are_in_one_group():
 
 
 def test_an_undecayed_name_that_no_parameter_has_is_an_error():
-    optimisation = Optimisation(optimizer=torch.optim.Adam, lr_scheduler=None, undecayed=["bias", "scale"])
+    optimisation = Optimisation(optimizer=torch.optim.Adam, lr_scheduler=None, no_weight_decay=["bias", "scale"])
     with pytest.raises(FlowBenchError, match=r"names 'scale', but .* called bias, weight: choose"):
         optimisation.parameters(normalised())
 
 
 def test_a_rate_by_the_clock_follows_whatever_is_further_steps_or_time():
     optimizer = torch.optim.AdamW([weight()], lr=1.0)
-    scheduler = one_cycle(optimizer, steps=100, warm_up=0.1, overhang=0, hours=1.0)
+    scheduler = one_cycle(optimizer, steps=100, warm_up=0.1, extra_steps=0, hours=1.0)
     assert isinstance(scheduler, TimedOneCycle)
 
     def rate_after(steps, seconds):

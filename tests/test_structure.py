@@ -23,7 +23,7 @@ ORDER = [
     {"deq", "ops", "io"},
     {"configs", "schedules"},
     {"builder"},
-    {"targets"},
+    {"targets", "former_names"},
     {"structures"},
     {"images"},
     {"errors"},

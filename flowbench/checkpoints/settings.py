@@ -15,6 +15,7 @@ from typing import Any
 
 from flowbench.builder import TARGET, make
 from flowbench.errors import FlowBenchError
+from flowbench.former_names import with_current_names
 from flowbench.targets import current, find_part
 
 Settings = dict[str, Any]
@@ -39,7 +40,7 @@ def build_remembered(settings: Mapping[str, Any], /, *, also: Collection[str] = 
 
 
 def plain_settings(found: Mapping[str, Any]) -> Settings:
-    """A copy of remembered settings.
+    """A copy of remembered settings, under today's names.
 
     Raises FlowBenchError for anything but mappings, lists, text, numbers, booleans and None, and where there is no model.
     """
@@ -67,7 +68,7 @@ def plain_settings(found: Mapping[str, Any]) -> Settings:
             f"The checkpoint's settings hold a {type(node).__name__}, but only text, numbers and lists of them are settings."
         )
 
-    settings = copied(found, 0)
+    settings = with_current_names(copied(found, 0))
     model = settings.get("model")
     if (
         not isinstance(model, dict)

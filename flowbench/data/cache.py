@@ -1,4 +1,4 @@
-"""A cache of decoded samples on disk, for runs that pass over their data again and again."""
+"""A cache of decoded samples on disk, for runs of many epochs."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _PATIENCE = 1.0
 
 
 class CachedSamples(FlowDataset):
-    """The samples of a data set of files, decoded once: what the cache has is mapped into memory, the rest read and kept.
+    """The samples of a data set of files, decoded once: cached ones are mapped into memory, others are read and stored.
 
-    A sample is the cache's as long as its files have the paths, sizes and times that they had when it was decoded. Data
-    sets and runs may share a cache. Raises FlowBenchError for samples that are not decoded from files.
+    A cached sample is valid while its files have the paths, sizes and times that they had when it was decoded. Data sets
+    and runs may share a cache. Raises FlowBenchError for samples that are not decoded from files.
     """
 
     def __init__(self, samples: FlowDataset, cache: SampleCache) -> None:
@@ -88,15 +88,15 @@ def _absolute(value: object) -> object:
 class SampleCache:
     """A folder of decoded samples, at most `gigabytes` (of 10^9 bytes) of them, which any number of processes may share.
 
-    When it is full, nothing more is stored, and nothing is evicted: passes are shuffled, so whatever was thrown out would
-    be needed before long. What cannot be stored (disk full, no permission, no file locks) ends the storing with a warning;
-    reading goes on. The folder is made with the first sample.
+    When it is full, nothing more is stored, and nothing is evicted: passes are shuffled, so every sample is needed again
+    soon. A failed write (disk full, no permission, no file locks) ends the storing with a warning; reading goes on. The
+    folder is created with the first sample.
 
-    Files appear whole or not at all. Who stores holds a lock, which the system takes back from a process that is killed: so
-    every unfinished file that a holder finds is a dead one's. The lock's file holds the number of bytes, counted anew
-    the first time that a process stores something.
+    Writes are atomic. The writer holds a lock, which the system releases when a process is killed: so every unfinished file
+    that it finds was left by a killed process. The lock's file holds the total of bytes, which each process counts anew
+    the first time that it stores something.
 
-    Raises FlowBenchError for a size that is none.
+    Raises FlowBenchError for a size that is not above zero.
     """
 
     def __init__(self, folder: str | Path, gigabytes: float) -> None:
@@ -113,7 +113,13 @@ class SampleCache:
         return map_sample(self._path(name), stamp)
 
     def put(self, name: str, stamp: Stamp, sample: FlowSample) -> None:
-        """Stores the sample, if there is room; one that is outdated or damaged goes."""
+        """Stores the sample if there is room, and removes an outdated or damaged file of it.
+
+        Args:
+            name: of the sample's file, without its suffix.
+            stamp: sizes and times of the files that it was decoded from.
+            sample: without augmentation.
+        """
         path = self._path(name)
         if self._refused or (self._full and not path.exists()):
             return
@@ -128,14 +134,14 @@ class SampleCache:
             return
         except (OSError, FlowBenchError) as error:
             self._refused = True
-            _tell(logging.WARNING, "data.cache stores no more, and training goes on without: %s", error)
+            _log_once(logging.WARNING, "data.cache stores no more, and training goes on without: %s", error)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{_SUFFIX}"
 
     def _store(self, path: Path, content: bytes, lock: BinaryIO) -> None:
         kept = self._bytes_kept(lock) - (path.stat().st_size if path.exists() else 0)
-        # Removed, not overwritten: who has it mapped keeps the old one.
+        # Removed, not overwritten: processes that have it mapped keep the old content.
         path.unlink(missing_ok=True)
         has_room = kept + len(content) <= 1e9 * self.gigabytes
         # Counted before it is written: killed in between, the count is too high rather than too low.
@@ -145,11 +151,11 @@ class SampleCache:
                 aside.write_bytes(content)
         elif not self._full:
             self._full = True
-            _tell(logging.INFO, "data.cache is full (%.3g GB): other pairs are read from their files.", kept / 1e9)
+            _log_once(logging.INFO, "data.cache is full (%.3g GB): other pairs are read from their files.", kept / 1e9)
 
     @contextmanager
     def _alone(self) -> Iterator[BinaryIO]:
-        """Holds the lock, and gives its file. Raises BlockingIOError where others do not let go of it."""
+        """Holds the lock and yields its file. Raises BlockingIOError where others do not release it in time."""
         if fcntl is None:
             raise OSError("this system has no file locks")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +175,7 @@ class SampleCache:
         return self._count()
 
     def _count(self) -> int:
-        """The bytes of all samples; what a killed process left unfinished is removed."""
+        """The bytes of all samples; unfinished files of killed processes are removed."""
         kept = 0
         for entry in os.scandir(self.folder):
             if entry.name.endswith(_SUFFIX) and entry.name.startswith("."):
@@ -195,8 +201,8 @@ def _write_number(file: BinaryIO, number: int) -> None:
     file.flush()
 
 
-def _tell(level: int, message: str, *words: object) -> None:
-    # All workers meet the same; one is enough.
+def _log_once(level: int, message: str, *words: object) -> None:
+    # All workers log the same; one is enough.
     worker = get_worker_info()
     if worker is None or worker.id == 0:
         log.log(level, message, *words)

@@ -20,7 +20,7 @@ Stamp = list[tuple[int, int]]
 
 
 def encode(sample: FlowSample, stamp: Stamp) -> bytes:
-    """One record with a field for each array of the sample, and its CRC-32; its key and what was skipped are left out."""
+    """One record with a field for each array of the sample, and its CRC-32; `key` and `skipped` are left out."""
     arrays = {
         "stamp": _stamp_array(stamp),
         "flow": sample.flow,
@@ -42,7 +42,7 @@ def encode(sample: FlowSample, stamp: Stamp) -> bytes:
 def map_sample(path: Path, stamp: Stamp) -> FlowSample | None:
     """The sample in a file that `encode` made, without its key; None where there is none with this stamp, or it is damaged.
 
-    The arrays lie in the file. Whoever changes one changes a copy of his own, page by page, and never the file.
+    The arrays are mapped copy-on-write: changes to them never reach the file.
     """
     try:
         # A page that is read here is the one that the arrays are used from.

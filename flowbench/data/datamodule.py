@@ -1,4 +1,4 @@
-"""Data sets as Lightning's loops want them."""
+"""The LightningDataModule of all data sets."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from flowbench.data.augmentation.base import for_crop
 from flowbench.data.cache import CachedSamples, SampleCache
-from flowbench.data.mixing import ChosenSamples, LenientSamples, Part, TrainingSamples, readable_indices
+from flowbench.data.mixing import ChosenSamples, Part, SkippingSamples, TrainingSamples, readable_indices
 from flowbench.data.pair_files import PairFiles
-from flowbench.data.sampler import EvaluationSampler, Share, TrainingSampler
+from flowbench.data.sampler import EvaluationSampler, ProcessRank, TrainingSampler
 from flowbench.data.workers import start_worker
 from flowbench.errors import FlowBenchError
-from flowbench.structures import FlowBatch, FlowDataset, FlowSample, Protocol
+from flowbench.structures import EvalProtocol, FlowBatch, FlowDataset, FlowSample
 
 _Counted = TypeVar("_Counted", bound=Sized)
 _Kind = TypeVar("_Kind")
@@ -28,14 +28,28 @@ _Kind = TypeVar("_Kind")
 class FlowDataModule(pl.LightningDataModule):
     """Training, validation and test sets of FlowSample, and their loaders.
 
-    train: the parts of a mix, by name. val: one data set, or None. test: data sets that are evaluated apart, by name.
-    submission: those whose ground truth a server keeps. protocol: how val and test are evaluated, as keywords of Protocol.
-    on_error: what an unreadable pair does to training, "raise", or "skip": another one takes its place, and validation
-    leaves it out. batch_size: pairs a training step and process. crop: (height, width) of training samples, or None
-    for whole images. crops_per_scene: how many training samples in a row are drawn from each pair that is read, each
-    augmented and cut anew: for pairs that take longer to make than to train on. half_flow: whether training's ground truth
-    travels in half precision, which is exact to 1/16 px below 128 px of motion and to 1/8 px below 256 px, and halves what
-    the loaders hand over. cache: keywords of SampleCache, for training alone; evaluation reads the files, and writes nothing.
+    Args:
+        name: the name of conf/data.
+        train: the parts of a mix, by name.
+        val: one data set, or None.
+        test: data sets that are evaluated separately, by name.
+        submission: data sets whose ground truth a benchmark's server keeps, by name.
+        protocol: keywords of EvalProtocol, for val and test.
+        on_error: for an unreadable pair, "raise", or "skip": training reads another pair instead, and validation leaves it
+            out.
+        cache: keywords of SampleCache, for training alone; evaluation reads the files and writes nothing.
+        batch_size: pairs per training step and process.
+        eval_batch_size: pairs per batch of validation and test.
+        crop: (height, width) of training samples, or None for uncropped images.
+        crops_per_scene: training samples in a row from each pair that is read, each augmented and cropped anew: for pairs
+            that take longer to make than to train on.
+        half_flow: transfers the training's ground truth in half precision, exact to 1/16 px below 128 px of motion and to
+            1/8 px below 256 px, which halves the loaders' traffic.
+        steps: of the run.
+        workers: processes that load data.
+        seed: of shuffles and augmentations.
+
+    Raises FlowBenchError for settings out of range and for entries of a wrong type.
     """
 
     name: str
@@ -69,10 +83,10 @@ class FlowDataModule(pl.LightningDataModule):
             part_name: replace(part, augmentations=for_crop(part.augmentations, crop or None))
             for part_name, part in self.parts.items()
         }
-        self.protocol = _settings(Protocol, "data.protocol", protocol or {})
+        self.protocol = _settings(EvalProtocol, "data.protocol", protocol or {})
         self.on_error = on_error
         self.cache = None if cache is None else _settings(SampleCache, "data.cache", cache)
-        # What is wrong with validation pairs that were left out.
+        # Errors of validation pairs that were left out.
         self.skipped: list[str] = []
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -102,7 +116,7 @@ class FlowDataModule(pl.LightningDataModule):
         return part if self.cache is None else replace(part, samples=CachedSamples(part.samples, self.cache))
 
     def setup(self, stage: str) -> None:
-        """Draws one sample of each set that the stage needs: what is wrong with the data shows before the first step."""
+        """Reads one sample of each data set that the stage needs, so that errors show before the first step."""
         if stage == "fit":
             self._filled(self.train, "train")
             self._refuse_endless_stage()
@@ -113,7 +127,7 @@ class FlowDataModule(pl.LightningDataModule):
             _ = self._validated()[0]
 
     def _refuse_endless_stage(self) -> None:
-        """Raises FlowBenchError where the run ends before the first stage of its data does, and never sees the other."""
+        """Raises FlowBenchError where the run ends before the first stage of its data, and never sees the second."""
         ends = {part.until for part in self.parts.values()}
         first = min((end for end in ends if end is not None), default=0)
         if self.steps and None in ends and first >= self.steps:
@@ -123,9 +137,9 @@ class FlowDataModule(pl.LightningDataModule):
             )
 
     def _leave_out_unreadable(self) -> None:
-        """Reads every validation pair once: a run of days must not end at one that training would pass over.
+        """Reads every validation pair once, so that no unreadable one ends a run that skips them in training.
 
-        The first process does so for all: others might find something else, and they share out one list.
+        The first process does so for all processes, which must have the same list.
         """
         if self.on_error != "skip" or self.val is None or self.skipped:
             return
@@ -135,7 +149,7 @@ class FlowDataModule(pl.LightningDataModule):
             self.val = ChosenSamples(self.val, readable)
 
     def split(self, name: str) -> dict[str, FlowDataset]:
-        """The data sets of train, val, test or submission, by their names; training samples as they are, each once."""
+        """The data sets of train, val, test or submission, by their names; training samples without augmentation, once."""
         splits = {
             "train": {part_name: part.samples for part_name, part in self.parts.items()},
             "val": {} if self.val is None else {"val": self.val},
@@ -156,11 +170,11 @@ class FlowDataModule(pl.LightningDataModule):
         return splits[name]
 
     def test_on(self, samples: FlowDataset) -> None:
-        """Has Lightning's test loop run over these samples."""
+        """Makes these samples those of Lightning's test loop."""
         self._tested = samples
 
     def counts(self) -> dict[str, int]:
-        """Pairs of each data set: "train/<part>", "val", "test/<name>"; what a part is repeated does not count."""
+        """Pairs of each data set, by "train/<part>", "val" or "test/<name>"; repetitions of a part do not count."""
         return {label: len(samples) for label, samples in self._labelled()}
 
     def _labelled(self) -> Iterator[tuple[str, FlowDataset]]:
@@ -178,23 +192,23 @@ class FlowDataModule(pl.LightningDataModule):
             first_step=self._attached.global_step * accumulated,
             last_step=self.steps * accumulated,
             seed=self.seed,
-            share=self._share(),
+            process=self._process(),
             crops=self.crops_per_scene,
         )
         packed = partial(FlowBatch.packed, half_flow=self.half_flow)
         return self._loader(self.train, batch_sampler=sampler, collate_fn=packed)
 
     def on_after_batch_transfer(self, batch: FlowBatch, dataloader_idx: int) -> FlowBatch:
-        """Batches travel from the loaders to the device as they are stored, and become numbers there."""
+        """Batches are transferred to the device packed, and unpacked there."""
         return batch.unpacked()
 
     def val_dataloader(self) -> DataLoader[FlowSample]:
         return self._evaluation_loader(self._validated())
 
     def _validated(self) -> FlowDataset:
-        """What validation reads. A file may become unreadable after setup, too, or be so in one of several processes."""
+        """The samples of validation. A file may become unreadable after setup, or in one process alone."""
         val = self._filled(self.val, "val")
-        return LenientSamples(val) if self.on_error == "skip" else val
+        return SkippingSamples(val) if self.on_error == "skip" else val
 
     def test_dataloader(self) -> DataLoader[FlowSample]:
         return self._evaluation_loader(self._filled(self._tested, "test"))
@@ -202,12 +216,12 @@ class FlowDataModule(pl.LightningDataModule):
     def _evaluation_loader(self, samples: FlowDataset) -> DataLoader[FlowSample]:
         processes = self._attached.world_size
         if len(samples) < processes:
-            # Lightning would pass over the evaluation in a process without samples, and the others wait for it.
+            # In a process without samples, Lightning would skip the evaluation, and the others would wait for it.
             raise FlowBenchError(
                 f"{processes} processes cannot share out {len(samples)} of the pairs of '{self.name}': use "
                 f"{len(samples)} processes or fewer."
             )
-        sampler = EvaluationSampler(size=len(samples), share=self._share())
+        sampler = EvaluationSampler(size=len(samples), process=self._process())
         return self._loader(samples, sampler=sampler, batch_size=self.eval_batch_size, collate_fn=FlowBatch.packed)
 
     def _loader(self, samples: Dataset[FlowSample], **options: Any) -> DataLoader[FlowSample]:
@@ -220,8 +234,8 @@ class FlowDataModule(pl.LightningDataModule):
             **options,
         )
 
-    def _share(self) -> Share:
-        return Share(self._attached.global_rank, self._attached.world_size)
+    def _process(self) -> ProcessRank:
+        return ProcessRank(self._attached.global_rank, self._attached.world_size)
 
     @property
     def _attached(self) -> pl.Trainer:
@@ -232,7 +246,7 @@ class FlowDataModule(pl.LightningDataModule):
         return self.trainer
 
     def trees(self) -> dict[str, str]:
-        """Which tree was found, of each data set that has several."""
+        """The folder tree that was found of each data set that may have several."""
         files = {label: samples for label, samples in self._labelled() if isinstance(samples, PairFiles)}
         found = {label: samples.tree_found for label, samples in files.items()}
         return {label: tree for label, tree in found.items() if tree is not None}
@@ -262,7 +276,7 @@ class FlowDataModule(pl.LightningDataModule):
 
 
 def _settings(kind: type[_Kind], key: str, given: Any) -> _Kind:
-    """An object from the keywords of a config."""
+    """An object of that class from the keywords of a config."""
     names = signature(kind).parameters
     needed = [name for name, parameter in names.items() if parameter.default is parameter.empty]
     if not isinstance(given, Mapping) or not set(needed) <= set(given) <= set(names):

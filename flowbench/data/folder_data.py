@@ -31,13 +31,14 @@ def folder_data(
 ) -> FlowDataModule:
     """The data module of a user's own images.
 
-    Tested is what test, test_share or lists.test says. Where nothing does, all pairs are, if none are validated: validated
-    pairs choose best.ckpt, and no pair that did is tested without being asked for.
+    The test set is what test, test_share or lists.test says. Without any of these it is all pairs, unless some are for
+    validation: these choose best.ckpt, and so are never tested by default.
 
     Args:
-        images, second, flow, step, white: as `Folder` has them; without flow, the pairs can be predicted only.
-        validation_share, test_share, lists: as `FolderDivision` has them.
-        val, test: images, second and flow of images apart.
+        name: the name of conf/data.
+        images, second, flow, step, white: see `Folder`; without flow, the pairs can be predicted only.
+        validation_share, test_share, lists: see `FolderDivision`.
+        val, test: images, second and flow of separate folders.
         augmentations: of training samples, by whether their ground truth is "dense" or "sparse".
         loading: FlowDataModule's other arguments.
 
@@ -71,7 +72,7 @@ def folder_data(
 def _parts(
     own: Mapping[str, Any], shares: Mapping[str, float], lists: Mapping[str, str | None]
 ) -> dict[str, Folder | FolderPart]:
-    """What data.images is divided into; "train" is all of it where nothing else is asked for."""
+    """The parts that data.images is divided into; by default all of it is "train"."""
     named = {part: file for part, file in lists.items() if file is not None}
     asked = {part: share for part, share in shares.items() if share}
     for part, share in shares.items():
@@ -102,8 +103,8 @@ def _refuse_two(part: str, apart: Folder | None, parts: Mapping[str, object]) ->
 
 
 def _first(*sets: Folder | FolderPart | None) -> Folder | FolderPart | None:
-    """The first that there is; `or` would list its files."""
-    return next((each for each in sets if each is not None), None)
+    """The first that is not None; `or` would take the length of a data set, and so list its files."""
+    return next((samples for samples in sets if samples is not None), None)
 
 
 def _apart(split: str, files: Mapping[str, str | None] | None, shared: Mapping[str, Any]) -> Folder | None:

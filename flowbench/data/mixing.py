@@ -16,20 +16,20 @@ from flowbench.data.sampler import Stage
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowDataset, FlowSample
 
-# So many unreadable pairs after one another are no accident.
+# So many unreadable pairs in a row are no accident: the folder itself has a problem.
 _MOST_SKIPPED = 20
 
 
 @dataclass(frozen=True, init=False)
 class Part:
-    """A data set's share in a mix.
+    """One data set of a mix.
 
     Args:
         samples: The data set.
-        augmentations: Applied to each sample in their order; a published composition of several may stand for one.
-        times: How often a pass over the mix has each sample.
-        until: The step of the run before which samples are drawn from this part, and from the parts with the same `until`
-            alone; the parts with none follow when the others are over.
+        augmentations: Applied to each sample in this order; an entry may be a list of several.
+        times: Repetitions of each sample per pass over the mix.
+        until: The step of the run before which only this part, and parts with the same `until`, are drawn from; parts
+            without one follow afterwards.
     """
 
     samples: FlowDataset
@@ -48,27 +48,27 @@ class Part:
             raise FlowBenchError(f"times={times}: how often a pass has each sample, a whole number above zero.")
         if until is not None and (type(until) is not int or until < 1):
             raise FlowBenchError(f"until={until}: a step of the run, a whole number above zero, or null is needed.")
-        in_order = _one_after_the_other(augmentations)
-        vars(self).update(samples=samples, augmentations=in_order, times=times, until=until)
+        vars(self).update(samples=samples, augmentations=_flattened(augmentations), times=times, until=until)
 
     def __len__(self) -> int:
         return self.times * len(self.samples)
 
 
-def _one_after_the_other(augmentations: Sequence[Augmentation | Sequence[Augmentation]]) -> list[Augmentation]:
-    return [one for each in augmentations for one in (each if isinstance(each, Sequence) else [each])]
+def _flattened(augmentations: Sequence[Augmentation | Sequence[Augmentation]]) -> list[Augmentation]:
+    lists = [list(entry) if isinstance(entry, Sequence) else [entry] for entry in augmentations]
+    return [augmentation for entry in lists for augmentation in entry]
 
 
 def readable_indices(samples: FlowDataset) -> tuple[list[int], list[str]]:
-    """Reads every sample: the indices of those that can be read, and what is wrong with the others."""
-    readable, wrong = [], []
+    """Reads every sample: the indices of those that can be read, and the errors of the others."""
+    readable, errors = [], []
     for index in range(len(samples)):
         try:
             _ = samples[index]
             readable.append(index)
         except FlowBenchError as error:
-            wrong.append(str(error))
-    return readable, wrong
+            errors.append(str(error))
+    return readable, errors
 
 
 class ChosenSamples(FlowDataset):
@@ -85,9 +85,12 @@ class ChosenSamples(FlowDataset):
         return self.samples[self.indices[index]]
 
 
-class LenientSamples(FlowDataset):
-    """Samples to measure on, of which one that can no longer be read is passed over: the next that can stands in its place,
-    valid nowhere, so that it counts in no measure, and says what is wrong. Raises FlowBenchError for many in a row."""
+class SkippingSamples(FlowDataset):
+    """Samples of an evaluation that skips unreadable ones.
+
+    An unreadable sample is replaced by the next readable one, marked as valid nowhere, so that it counts in no metric, and
+    with the error in `skipped`. Raises FlowBenchError for many in a row.
+    """
 
     def __init__(self, samples: FlowDataset) -> None:
         self.samples = samples
@@ -103,9 +106,13 @@ class LenientSamples(FlowDataset):
 class TrainingSamples(Dataset[FlowSample]):
     """The parts one after the other, addressed by (position in the run, index); augmentations draw from (seed, position).
 
-    on_error: what an unreadable sample does, "raise", or "skip": the next one of its part takes its place, and says so.
-    keep_last: whether the sample that was read last serves again where the next position has the same index, as crops of one
-    sample do.
+    Args:
+        parts: in any order; they are sorted by their stages.
+        seed: of the augmentations.
+        on_error: for an unreadable sample, "raise", or "skip": the next one of its part replaces it, with the error in
+            `skipped`.
+        keep_last: uses the sample that was read last again where the next position has the same index, as several crops of
+            one sample have.
     """
 
     def __init__(self, parts: Sequence[Part], *, seed: int, on_error: str = "raise", keep_last: bool = False) -> None:
@@ -127,7 +134,7 @@ class TrainingSamples(Dataset[FlowSample]):
         return [end - len(part) for end, part in zip(self._ends, self.parts)]
 
     def stages(self) -> list[Stage]:
-        """The stretches of a run, each with the samples that it draws from."""
+        """The stages of a run, in their order."""
         stages = []
         first_step = 0
         for until, parts in groupby(zip(self.parts, self.starts()), key=lambda entry: entry[0].until):
@@ -138,9 +145,9 @@ class TrainingSamples(Dataset[FlowSample]):
 
     def __getitem__(self, address: tuple[int, int]) -> FlowSample:
         position, index = address
-        place = bisect_right(self._ends, index)
-        part = self.parts[place]
-        sample = self._sample(part, index, start=self._ends[place] - len(part))
+        part_index = bisect_right(self._ends, index)
+        part = self.parts[part_index]
+        sample = self._sample(part, index, start=self._ends[part_index] - len(part))
         generator = np.random.default_rng((self.seed, position))
         for augmentation in part.augmentations:
             sample = augmentation(sample, generator)
@@ -161,7 +168,7 @@ class TrainingSamples(Dataset[FlowSample]):
 
 
 def _next_readable(samples: FlowDataset, index: int) -> FlowSample:
-    """The sample, or else the first readable one after it, which says what is wrong with those before."""
+    """The sample, or else the first readable one after it, with the errors of those before it in `skipped`."""
     skipped: list[str] = []
     for step in range(min(_MOST_SKIPPED, len(samples))):
         try:

@@ -1,4 +1,4 @@
-"""Pairs of images on disk: what every data set of files has in common."""
+"""Pairs of images on disk, the base of every data set of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowbench.structures import FlowDataset, FlowSample
 
 @dataclass(frozen=True)
 class PairPaths:
-    """Where one pair lies.
+    """The files of one pair.
 
     Args:
         image1: the first image.
@@ -51,7 +51,7 @@ class PairPaths:
 
 
 class TruthPaths(TypedDict, total=False):
-    """Those of PairPaths that hold ground truth."""
+    """The paths of PairPaths that hold ground truth."""
 
     flow: Path
     visible: Path
@@ -60,10 +60,13 @@ class TruthPaths(TypedDict, total=False):
 
 
 class PairFiles(FlowDataset):
-    """A data set of files: `list_pairs` says where they lie, and this class reads them.
+    """A data set of files: subclasses list them with `list_pairs`, and this class reads them.
 
-    root: the folder that holds `tree`. at_most: so many pairs, evenly spaced over the data set; None for all. Nothing is
-    read or listed before the first use, so that a data set that is not needed may be missing.
+    Nothing is read or listed before the first use, so that a data set that is not needed may be missing.
+
+    Args:
+        root: the folder that holds `tree`.
+        at_most: so many pairs, evenly spaced over the data set; None for all.
     """
 
     # As the field writes it.
@@ -86,22 +89,22 @@ class PairFiles(FlowDataset):
         """All pairs, in their order; the root is there."""
 
     def published_count(self) -> int | None:
-        """How many pairs its authors give for what was chosen; None where nobody says."""
+        """The number of pairs that the authors state for this choice; None where they state none."""
         return None
 
     @property
     def tree_found(self) -> str | None:
-        """Which tree lies under the root, of a data set that has several; None of one that has not."""
+        """The folder tree that lies under the root, for data sets with several; None for others."""
         return None
 
     @property
     def left_out(self) -> Sequence[str]:
-        """A sentence on each kind of file that belongs to no pair, of a data set that does not know its files by name."""
+        """A sentence per kind of file that belongs to no pair, for data sets that do not know their files by name."""
         return ()
 
     @cached_property
     def all_pairs(self) -> Sequence[PairPaths]:
-        """Every pair of what was chosen, whatever at_most says."""
+        """All pairs of the choice, without regard to at_most."""
         self.folder(".")
         found = self.list_pairs()
         if not found:
@@ -113,7 +116,7 @@ class PairFiles(FlowDataset):
         """The pairs of the data set."""
         if self.at_most is None or self.at_most >= len(self.all_pairs):
             return self.all_pairs
-        return [self.all_pairs[place * len(self.all_pairs) // self.at_most] for place in range(self.at_most)]
+        return [self.all_pairs[number * len(self.all_pairs) // self.at_most] for number in range(self.at_most)]
 
     def folder(self, name: str) -> Path:
         """A folder that must lie under the root. Raises FlowBenchError, with the expected tree, where it does not."""
@@ -137,10 +140,10 @@ class PairFiles(FlowDataset):
 
 
 def read_pair(paths: PairPaths) -> FlowSample:
-    """The pair with its ground truth; without ground truth the flow is zero and nowhere valid.
+    """The pair with its ground truth; without it the flow is zero and nowhere valid.
 
-    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first image, and for a
-    ground truth that is known at no pixel: nothing can be learnt or measured there.
+    Raises FlowBenchError, naming the file, for one that cannot be read or has another size than the first image, and for
+    ground truth without a known pixel: nothing can be learnt or measured there.
     """
     image1, image2 = (read_image(image, white=paths.white) for image in (paths.image1, paths.image2))
     size = image1.shape[:2]

@@ -19,9 +19,9 @@ OCTAVES = 6
 
 
 def pair_statistics(samples: Iterable[FlowSample], size: Sequence[int] | None = None) -> dict[str, float]:
-    """Means over pairs, each of which counts the same; NaN where no pair has what it takes.
+    """Means over pairs, each with the same weight; NaN where no pair has the necessary pixels.
 
-    size: (height, width) to which pairs are resized, their flow with them; None takes each as it is.
+    size: (height, width) to which pairs and their flow are resized; None for no resizing.
     """
     rows = [_of_pair(sample if size is None else resized(sample, size)) for sample in samples]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -47,10 +47,10 @@ def resized(sample: FlowSample, size: Sequence[int]) -> FlowSample:
 
 
 def octave_powers(grey: np.ndarray) -> list[float]:
-    """How much each octave of frequencies adds to the variance of an (H, W) image, the finest first.
+    """The contribution of each octave of frequencies to the variance of an (H, W) image, the finest first.
 
-    The first is what changes over 2 to 4 pixels, the next over 4 to 8, and so on. A Hann window keeps the image's
-    rims, which do not fit together, out of it.
+    The first has periods of 2 to 4 pixels, the next of 4 to 8, and so on. A Hann window removes the jumps at the image's
+    borders.
     """
     height, width = grey.shape
     window = np.outer(np.hanning(height), np.hanning(width))

@@ -1,6 +1,6 @@
-"""Small data sets in the layouts and formats of the field's, drawn from the built-in scenes: exact ground truth, no download.
+"""Small data sets in the layouts and formats of the public ones, made of the built-in scenes: no download.
 
-They try out a configuration, a doctor or the speed of loading before the real data is there:
+They serve to try a configuration, doctor.py or the speed of loading before the real data is there:
 
     write_tree("sintel", "datasets/Sintel", pairs=3)
     python train.py data=sintel paths.sintel=datasets/Sintel ...
@@ -31,8 +31,13 @@ from flowbench.structures import FlowSample
 def write_tree(name: str, root: str | Path, *, pairs: int = 3, size: tuple[int, int] = (64, 80)) -> None:
     """Writes the data set `name` under root, as its `flowbench.data.sets` class expects it.
 
-    name: one of TREES. pairs: how many of each split, pass, direction and camera. size: (height, width) in pixels.
-    Raises FlowBenchError for a name that there is none of, or a file that cannot be written.
+    Args:
+        name: one of TREES.
+        root: a folder, which is created where it is missing.
+        pairs: number of pairs of each split, pass, direction and camera.
+        size: (height, width) in pixels.
+
+    Raises FlowBenchError for an unknown name, or a file that cannot be written.
     """
     if name not in TREES:
         raise FlowBenchError(f"No sample tree is called '{name}': choose of {', '.join(TREES)}.")
@@ -40,7 +45,14 @@ def write_tree(name: str, root: str | Path, *, pairs: int = 3, size: tuple[int, 
 
 
 def scenes(split: str, pairs: int, size: tuple[int, int], effects: Mapping[str, Any] | None = None) -> SyntheticScenes:
-    """What the pairs of a split show; effects: None, as in clean passes, or {} for all, as in final passes."""
+    """The scenes that the pairs of a split show.
+
+    Args:
+        split: train, val or test.
+        pairs: number of scenes.
+        size: (height, width) in pixels.
+        effects: None, as in clean passes, or {} for all, as in final passes.
+    """
     return SyntheticScenes(size=size, count=2 * pairs, split=split, layers=(2, 6), static_fraction=0.0, effects=effects)
 
 
@@ -53,7 +65,7 @@ def is_measured(sample: FlowSample) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """What a tree is drawn from: its place, its number of pairs and their size."""
+    """Writer of a tree: its root, its number of pairs and their size."""
 
     root: Path
     pairs: int
@@ -68,22 +80,22 @@ class _Drawing:
         return [(number, drawn.pair(first + number)) for number in range(self.pairs)]
 
     def write_images(self, sample: FlowSample, first: str, second: str) -> None:
-        write_image(self._place(first), sample.image1)
-        write_image(self._place(second), sample.image2)
+        write_image(self._path(first), sample.image1)
+        write_image(self._path(second), sample.image2)
 
     def write_flow(self, name: str, flow: np.ndarray, valid: np.ndarray | None = None) -> None:
-        write_flow(self._place(name), flow, valid)
+        write_flow(self._path(name), flow, valid)
 
     def write_mask(self, name: str, mask: np.ndarray) -> None:
-        self._place(name).write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
+        self._path(name).write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes())
 
     def write_array(self, name: str, array: np.ndarray) -> None:
-        np.save(self._place(name), array)
+        np.save(self._path(name), array)
 
     def write_text(self, name: str, text: str) -> None:
-        self._place(name).write_text(text)
+        self._path(name).write_text(text)
 
-    def _place(self, name: str) -> Path:
+    def _path(self, name: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

@@ -11,20 +11,20 @@ from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True)
-class Share:
-    """The part of the work that this process does: `rank` of `world`."""
+class ProcessRank:
+    """This process among those of a run, from 0 to world_size - 1."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of a run.
+    """A period of a run with training samples of its own.
 
     Args:
         first_step: The step that it begins with; it ends where the next stage begins.
-        indices: The samples that it draws from.
+        indices: The indices of its samples.
     """
 
     first_step: int
@@ -34,8 +34,8 @@ class Stage:
 class TrainingSampler(Sampler[list[tuple[int, int]]]):
     """Batches of (position, index): the endless concatenation of shuffled passes over a stage's data, cut into steps.
 
-    Position counts every sample of the run over all processes, so whatever is drawn from (seed, position) is drawn once,
-    whichever process or worker draws it. A run that resumes at `first_step` sees what it would have seen.
+    The position counts the samples of the run over all processes, so that random draws from (seed, position) do not depend
+    on the number of processes or workers. A run resumed at `first_step` sees the same samples as an unbroken one.
 
     Args:
         stages: In the order of their steps, the first of which is 0.
@@ -43,9 +43,9 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         first_step: The step that the first batch is for.
         last_step: The step before which the batches end.
         seed: Of the shuffles.
-        share: The part of each step that this process does; all of it by default.
-        crops: How many positions in a row have the same index. The sample is read once for them where they are
-            read in one process, and each position augments it anew.
+        process: This process, which gets its part of each step; a single one by default.
+        crops: Positions in a row with the same index. The sample is read once for them if one worker reads them all, and
+            augmented anew for each.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         first_step: int,
         last_step: int,
         seed: int,
-        share: Share | None = None,
+        process: ProcessRank | None = None,
         crops: int = 1,
     ) -> None:
         self.stages = stages
@@ -64,7 +64,7 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         self.first_step = first_step
         self.last_step = last_step
         self.seed = seed
-        self.share = share or Share()
+        self.process = process or ProcessRank()
         self.crops = crops
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -72,8 +72,8 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
         for step in range(self.first_step, self.last_step):
             number = bisect_right([stage.first_step for stage in self.stages], step) - 1
             stage = self.stages[number]
-            stage_start = stage.first_step * self.share.world * self.batch_size
-            start = (step * self.share.world + self.share.rank) * self.batch_size
+            stage_start = stage.first_step * self.process.world_size * self.batch_size
+            start = (step * self.process.world_size + self.process.rank) * self.batch_size
             batch = []
             for position in range(start, start + self.batch_size):
                 drawn = (position - stage_start) // self.crops
@@ -89,11 +89,11 @@ class TrainingSampler(Sampler[list[tuple[int, int]]]):
 
 
 class EvaluationSampler(Sampler[int]):
-    """Every sample exactly once over all processes, in order; shares may differ by one."""
+    """Every sample exactly once over all processes, in order; the processes' counts differ by one at most."""
 
-    def __init__(self, *, size: int, share: Share | None = None) -> None:
-        share = share or Share()
-        self.indices = range(share.rank, size, share.world)
+    def __init__(self, *, size: int, process: ProcessRank | None = None) -> None:
+        process = process or ProcessRank()
+        self.indices = range(process.rank, size, process.world_size)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)

@@ -1,4 +1,4 @@
-"""Implicit layers: solvers of z = f(z), gradients of the solution, and what keeps them stable.
+"""Implicit layers: solvers of z = f(z), gradients of the solution, and regularisation.
 
 Nothing here knows of optical flow, or of this project.
 """

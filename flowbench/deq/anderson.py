@@ -19,13 +19,13 @@ _PLAIN_STEPS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Anderson(Solver["_History"]):
-    """The next z mixes the last images f(z) so that the mix of their residuals is smallest. A step is one evaluation of f.
+    """The next z is the combination of the last f(z) whose combined residual is smallest. A step evaluates f once.
 
-    A system that cannot be solved gives way to a plain step, z <- f(z), for the sample concerned.
+    Where the linear system cannot be solved, the sample takes a plain step, z <- f(z).
 
     Args:
-        memory: how many past steps are mixed.
-        ridge: what is added to the diagonal of the residuals' Gram matrix.
+        memory: how many past steps are combined.
+        ridge: is added to the diagonal of the residuals' Gram matrix.
         mixing: beta, the share of the images against the iterates.
         returned: whether the result is f(z) of the mixed step with the lowest residual ("image"), or its z ("iterate").
     """

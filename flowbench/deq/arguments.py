@@ -30,9 +30,9 @@ _WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 
 
 def add_deq_args(parser: argparse.ArgumentParser) -> None:
-    """Adds --solver, --solver-max-steps, --gradient and so on: an argument for each field of DEQ and of what it consists of.
+    """Adds --solver, --solver-max-steps, --gradient and so on: an argument per field of DEQ and of its parts.
 
-    What is not given keeps the default of the class that is chosen.
+    Arguments that are not given keep the default of the class that is chosen.
     """
     group = parser.add_argument_group("implicit layer")
     arguments: dict[str, list[_Argument]] = {}
@@ -71,7 +71,7 @@ class _Argument:
 
 
 def _arguments(made: type, prefix: str, among: tuple[type, ...] = ()) -> Iterator[_Argument]:
-    """The arguments of a class, and of the objects that it holds. among: the classes that it may be chosen from."""
+    """The arguments of a class, and of the objects that it holds. among: the classes to choose from."""
     explained, hints = _explanations(made), get_type_hints(made)
     for each in fields(made):
         name, classes = f"{prefix}{each.name.replace('_', '-')}", _classes(hints[each.name])
@@ -121,7 +121,7 @@ def _value(name: str, text: str, hint: Any) -> Any:
 
 
 def _classes(hint: Any) -> tuple[type, ...]:
-    """The classes whose objects a field of this type holds; none for numbers and words."""
+    """The classes whose objects a field of this type holds; none for numbers and strings."""
     return next((_CHOICES[kind] for kind in (hint, get_origin(hint), *get_args(hint)) if kind in _CHOICES), ())
 
 
@@ -148,7 +148,7 @@ def _destination(name: str) -> str:
 
 
 def _explanations(made: type) -> dict[str, str]:
-    """What the docstrings of a class and its bases say of its fields, under Args."""
+    """The descriptions of a class's fields, from Args in its docstring and its bases' docstrings."""
     explained: dict[str, str] = {}
     for base in made.__mro__:
         _, _, listed = (base.__doc__ or "").partition("Args:\n")

@@ -102,7 +102,7 @@ class _Point(Generic[S]):
 
 @dataclass(frozen=True)
 class _Carry:
-    """The last point, the inverse, and the last step of z and change of g, which the inverse does not know yet."""
+    """The last point, the inverse, and the last step of z and change of g, with which the inverse is still to be updated."""
 
     packing: Packing
     z: Tensor

@@ -1,8 +1,8 @@
-"""The convergence of each dimension of a state, noted while a solver goes on.
+"""The convergence of each dimension of a state, recorded during a solve.
 
-A dimension is one number of the state. Its first step under a tolerance is the first step, counted from 1, that moves it by
-less, |z(s) - z(s-1)| < tolerance, as the DeltaDEQ paper (NeurIPS 2024) counts; later steps may move it further again, so
-the step from which it stays under the tolerance is noted, too.
+A dimension is one number of the state. Its first step under a tolerance is the first step, counted from 1, that changes it by
+less, |z(s) - z(s-1)| < tolerance, as in the DeltaDEQ paper (NeurIPS 2024). Later steps may change it by more again, so the
+step from which it stays under the tolerance is recorded, too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Convergence:
 def solve_traced(
     solver: FixedPoint, f: Map[S], z0: S, tolerances: Sequence[float]
 ) -> tuple[Solution[S], list[Convergence]]:
-    """Solves z = f(z) from z0, without gradient, and notes how each part of the state converges.
+    """Solves z = f(z) from z0, without gradient, and records the convergence of each part of the state.
 
     Args:
         solver: one that follows a single state and keeps its batch. A sample that it leaves at a step, because it has
@@ -108,7 +108,7 @@ def solve_traced(
 
 @dataclass
 class _Watched(Generic[S]):
-    """A map that notes where it is evaluated: a fixed-point solver does so at all its states but the last."""
+    """A map that records the states at which it is evaluated: with a fixed-point solver, all states but the last."""
 
     f: Map[S]
     parts: Sequence[Convergence]

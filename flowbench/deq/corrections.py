@@ -18,7 +18,7 @@ SegmentStart = Literal["supervised", "solved"]
 
 @dataclass(frozen=True)
 class Supervised(Generic[S]):
-    """One solve of a training step: the states that a loss sees of it, in order, and how it went."""
+    """One solve of a training step: its supervised states, in order, and its statistics."""
 
     states: list[S]
     stats: SolverStats
@@ -31,7 +31,7 @@ class Solve(Protocol[S]):
 
 
 class Corrections(Protocol):
-    """Which states of a solve are supervised, and with which gradient."""
+    """The choice of supervised states of a solve, and their gradients."""
 
     def check(self, solver: Solver[Any]) -> None:
         """ValueError where the solver's steps do not allow these corrections."""
@@ -39,26 +39,26 @@ class Corrections(Protocol):
     def run(
         self, solve: Solve[S], f: Map[S], z0: S, solver: Solver[Any], gradient: Gradient
     ) -> Iterator[Supervised[S]]:
-        """Solves, and attaches gradient to the states that are supervised.
+        """Solves, and attaches a gradient to the supervised states.
 
         Args:
             solve: solves from a state.
             f: the map that gradient flows through.
             z0: where the first solve starts.
-            solver: its steps are shared out between the corrections.
-            gradient: that of the last correction.
+            solver: its steps are divided among the corrections.
+            gradient: of the last correction.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class _EvenCorrections:
-    """Corrections that share the solver's steps evenly.
+    """Corrections at equal numbers of the solver's steps.
 
     Args:
         count: how many states are supervised.
-        phantom: the gradient of all corrections but the last, or a list with one for each of them. None: the gradient of the
-            last one if that is a phantom gradient, otherwise the one-step gradient.
+        phantom: the gradient of all corrections but the last, or a list of their gradients. None: that of the last correction
+            if it is a phantom gradient, else the one-step gradient.
     """
 
     count: int = 1
@@ -90,8 +90,8 @@ class SegmentedCorrection(_EvenCorrections):
     """The solver runs once per segment of its steps, and each segment goes on from the one before.
 
     Args:
-        start: the state that the next segment starts from. "supervised": the one behind the phantom steps. "solved": the
-            solver's own, from which the phantom steps started, too (v1 of DEQ-Flow's code).
+        start: the state that the next segment starts from. "supervised": the state after the phantom steps. "solved": the
+            solver's state, from which the phantom steps started, too (v1 of DEQ-Flow's code).
     """
 
     start: SegmentStart = "supervised"
@@ -114,13 +114,13 @@ class SegmentedCorrection(_EvenCorrections):
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedCorrection(_EvenCorrections):
-    """One solve; its states at evenly spaced steps are supervised. One that ends early gives its last state again."""
+    """One solve, whose states at evenly spaced steps are supervised. If it ends early, its last state is repeated."""
 
     def run(
         self, solve: Solve[S], f: Map[S], z0: S, solver: Solver[Any], gradient: Gradient
     ) -> Iterator[Supervised[S]]:
-        apart = solver.max_steps // self.count
-        solution = solve(solver, z0, [apart * (number + 1) for number in range(self.count)])
+        spacing = solver.max_steps // self.count
+        solution = solve(solver, z0, [spacing * (number + 1) for number in range(self.count)])
         states: list[S] = []
         for state, attached in zip(solution.states, self._gradients(gradient), strict=True):
             states += _attach(attached, f, state, solution.stats)
@@ -136,7 +136,7 @@ def _attach(gradient: Gradient, f: Map[S], z: S, stats: SolverStats) -> list[S]:
     if index.numel() == 0:
         return [detach(z)] * gradient.count
 
-    def put_back(whole: Tensor, part: Tensor) -> Tensor:
-        return whole.index_copy(0, index, part)
+    def put_back(batch: Tensor, part: Tensor) -> Tensor:
+        return batch.index_copy(0, index, part)
 
     return [each_part(put_back, detach(z), state) for state in gradient.attach(f.select(index), select(z, index))]

@@ -1,4 +1,4 @@
-"""The Jacobian J = df/dz at a state: how large it is, and a penalty that keeps it small."""
+"""The Jacobian J = df/dz at a state: its spectral radius, and a penalty that keeps it small."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class JacobianPenalty:
     """weight times Hutchinson's estimate of ||J||_F^2 / D (Bai et al., arXiv 2106.14342), D being the number of unknowns.
 
     Args:
-        weight: what the estimate is multiplied by, 0 or more.
-        samples: how many Gaussian vectors the estimate is from.
+        weight: factor of the estimate, 0 or more.
+        samples: number of Gaussian vectors of the estimate.
     """
 
     weight: float
@@ -44,7 +44,13 @@ class JacobianPenalty:
 
 @torch.enable_grad()
 def spectral_radius(f: Map[S], z: S, *, steps: int = 75) -> Tensor:
-    """(B,): the magnitude of J's largest eigenvalue at z, by power iteration. Below 1, f contracts around z."""
+    """(B,): the magnitude of J's largest eigenvalue at z, by power iteration. Below 1, f contracts around z.
+
+    Args:
+        f: the map.
+        z: the state.
+        steps: of the power iteration.
+    """
     if steps < 1:
         raise ValueError(f"steps={steps}: the power iteration needs at least 1 step.")
     z = each_part(lambda part: part.detach().requires_grad_(), z)

@@ -22,12 +22,12 @@ _MOST_STEPS = 2**16
 
 @dataclass(frozen=True)
 class TrainingStates(Generic[S]):
-    """What a training step of the layer gives.
+    """The result of `DEQ.forward_train`.
 
     Attributes:
-        states: what the loss sees, in order, the best one last.
+        states: the supervised states, in order, the best one last.
         stats: one per solve, in order.
-        regularisation: a scalar that is to be added to the loss, or None.
+        regularisation: a scalar to be added to the loss, or None.
     """
 
     states: list[S]
@@ -48,7 +48,7 @@ class TrainingStates(Generic[S]):
 
 @dataclass(frozen=True)
 class SolverMap:
-    """What the solver evaluates instead of f, where it is not to evaluate f itself: a map with a memory, and its memory."""
+    """A map with a memory, and its memory, that the solver evaluates instead of f."""
 
     f: Any
     memory: Any
@@ -88,12 +88,12 @@ class DEQ:
     def forward_train(
         self, f: Map[S], z0: S, *, f_with_full_gradient: Map[S] | None = None, solver_map: SolverMap | None = None
     ) -> TrainingStates[S]:
-        """The states to supervise; gradient flows from them to what f depends on, never into z0.
+        """The states to supervise; gradient flows from them to the parameters and inputs of f, never into z0.
 
         Args:
             f: the map that gradient flows through.
             z0: where the first solve starts.
-            f_with_full_gradient: f with all its derivatives, for the penalty, where f itself holds some of them back.
+            f_with_full_gradient: f with all its derivatives, for the penalty, where f itself lacks some.
             solver_map: what the solver evaluates; None for f.
         """
         memory = None if solver_map is None else solver_map.memory

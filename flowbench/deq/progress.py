@@ -1,4 +1,4 @@
-"""The record of one solve: residuals, who has stopped and why, and what will be returned."""
+"""The record of one solve: residuals, the samples that have stopped and why, and the result so far."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SMALLEST_SIZE = 1e-8
 
 
 class Progress(Generic[S]):
-    """What the driver knows of one solve.
+    """The state of one solve, for the loop that drives a solver.
 
-    `record` and `stall` work on masks that stay on the device; `settle` reads one number from it. What is kept per sample
-    is of the whole batch, also where samples were dropped.
+    `record` and `stall` work on masks that stay on the device; `settle` reads one number from it. Records per sample are of
+    the full batch, also where samples were dropped.
 
     Args:
         rule: when samples stop.
@@ -51,7 +51,7 @@ class Progress(Generic[S]):
         self._snapshots: dict[int, S] = {}
         # The samples still in the batch, and the state of all, where some were dropped.
         self._rows: Tensor | None = None
-        self._whole: S = z0
+        self._full: S = z0
         self._candidate: S = z0
         self._better = torch.zeros(size, dtype=torch.bool, device=device)
         self._traces: list[Tensor] = []
@@ -67,7 +67,14 @@ class Progress(Generic[S]):
         return self._in_batch(self._reason == _RUNNING)
 
     def record(self, candidate: S, image: S, change: S, *, provisional: bool = False) -> None:
-        """Notes a step; see solver.Step."""
+        """Records a step; see solver.Step.
+
+        Args:
+            candidate: `Step.returned`.
+            image: f(z).
+            change: f(z) - z.
+            provisional: see Step.
+        """
         self.steps += 1
         residual, healthy = self._residual(image, change)
         running = self._reason == _RUNNING
@@ -108,7 +115,7 @@ class Progress(Generic[S]):
         mask = self.running
         # As nonzero, whose size the host would have to wait for.
         index = mask.to(torch.uint8).argsort(descending=True, stable=True)[:running]
-        self._whole = self._of_all()
+        self._full = self._of_all()
         self._rows = index if self._rows is None else self._rows[index]
         self.state = select(self.state, index)
         self.batch = running
@@ -168,8 +175,8 @@ class Progress(Generic[S]):
         return mask if self._rows is None else mask[self._rows]
 
     def _of_all(self) -> S:
-        """The states of the whole batch as they are now."""
+        """The current states of the full batch."""
         rows = self._rows
         if rows is None:
             return self.state
-        return each_part(lambda whole, part: whole.index_copy(0, rows, part), self._whole, self.state)
+        return each_part(lambda full, part: full.index_copy(0, rows, part), self._full, self.state)

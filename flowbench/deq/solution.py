@@ -12,7 +12,7 @@ from flowbench.deq.state import S
 
 
 class StopReason(IntEnum):
-    """Why the solver left a sample."""
+    """The reason why a sample stopped."""
 
     STEP_LIMIT = 0
     CONVERGED = 1
@@ -22,7 +22,7 @@ class StopReason(IntEnum):
 
 @dataclass(frozen=True)
 class SolverStats:
-    """How a solve went: one value per sample, (B,), or one row per sample, (B, steps).
+    """Statistics of a solve: one value per sample, (B,), or one row per sample, (B, steps).
 
     Attributes:
         steps: how many steps the sample took.
@@ -30,7 +30,7 @@ class SolverStats:
         abs_residual: ||f(z) - z|| at that step.
         rel_residual: the same over ||f(z)|| + 1e-8.
         reason: a StopReason.
-        abs_trace, rel_trace: the residuals of every step, NaN where the sample took none any more.
+        abs_trace, rel_trace: the residuals of every step, NaN after the sample has stopped.
     """
 
     steps: Tensor
@@ -51,10 +51,9 @@ class Solution(Generic[S]):
 
     Attributes:
         z: the state found.
-        states: what would have been returned after each of the steps asked for, in that order; a solve that ended before
-            one of them gives its last state there.
-        stats: how it went.
-        memory: that of a map with memory after its last evaluation; None where samples were dropped on the way.
+        states: the result after each of the steps `states_at`, in that order; after the end of a solve, its last state.
+        stats: of the solve.
+        memory: of a map with memory, after its last evaluation; None where samples were dropped on the way.
     """
 
     z: S

@@ -1,4 +1,4 @@
-"""Solvers of z = f(z): what a solver has to define, and the loop that drives every one of them."""
+"""Solvers of z = f(z): the base class, and the loop that drives every solver."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Step(Generic[S, C]):
-    """What one step of a solver gives.
+    """The result of one step of a solver.
 
     Args:
         returned: the state that is the result, if the solve ends here or this step remains the best.
-        image: f(z), which the relative residual is relative to.
+        image: f(z), whose norm divides the relative residual.
         change: f(z) - z, whose norm is the residual.
         carry: what the solver needs at its next step.
         provisional: the next step's state is preferred to this one's, whatever their residuals.
@@ -40,8 +40,8 @@ class Step(Generic[S, C]):
 class Solver(StoppingRule, ABC, Generic[C]):
     """A method of solving z = f(z), as an immutable object. C is what it carries from one step to the next.
 
-    A solver defines `init`, `step` and `select`; `iterate` does the rest: the loop, residuals, who has stopped and why. All
-    samples of a batch are independent problems, so a solver never mixes them.
+    A solver defines `init`, `step` and `select`; `iterate` does the rest: the loop, the residuals and the stopping of
+    samples. All samples of a batch are independent problems, so a solver never mixes them.
     """
 
     # Which state is the result: that of the last step, or that of the lowest residual.
@@ -49,7 +49,7 @@ class Solver(StoppingRule, ABC, Generic[C]):
 
     @abstractmethod
     def init(self, f: Map[S], z0: S) -> C:
-        """What the first step needs."""
+        """The carry of the first step."""
 
     @abstractmethod
     def step(self, f: Map[S], z: S, carry: C, running: Tensor) -> Step[S, C]:
@@ -58,8 +58,8 @@ class Solver(StoppingRule, ABC, Generic[C]):
         Args:
             f: the map.
             z: the state that would be the result now; z0 at the first step. Samples that have stopped keep it.
-            carry: what the step before, or `init`, gave; it may be changed in place.
-            running: (B,) bool, the samples that have not stopped. What the others compute is not used.
+            carry: of the step before, or of `init`; it may be changed in place.
+            running: (B,) bool, the samples that have not stopped. Results of the others are not used.
         """
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Solver(StoppingRule, ABC, Generic[C]):
         """The carry for part of the batch. index: (N,) int64, the samples that remain."""
 
     def stalled(self, residuals: Sequence[Tensor]) -> Tensor | None:
-        """Which samples make no headway any more, (B,) bool; None where the solver does not judge that.
+        """(B,) bool: the samples that make no more progress; None for a solver that does not judge that.
 
         residuals: (B,) of every step so far, those that decide; NaN where a sample took none.
         """
@@ -97,7 +97,7 @@ class Solver(StoppingRule, ABC, Generic[C]):
 def iterate(
     solver: Solver[C], f: Any, z0: S, states_at: Sequence[int] = (), *, memory: Memory | None = None
 ) -> Solution[S]:
-    """Drives a solver until all samples have stopped. The arguments are those of `Solver.solve`.
+    """Drives a solver until all samples have stopped.
 
     Masks stay on the device: the host reads one number per step, and none with a tolerance of 0.
     """

@@ -25,7 +25,7 @@ class Map(Protocol[S]):
 
 @runtime_checkable
 class SelectableMap(Map[S], Protocol[S]):
-    """A map that can be had for a part of the batch, so that solvers leave out the samples that have converged."""
+    """A map that can be restricted to a part of the batch, so that solvers leave out the samples that have converged."""
 
     def select(self, index: Tensor) -> Self:
         """index: (N,) int64, the samples that remain."""
@@ -33,7 +33,7 @@ class SelectableMap(Map[S], Protocol[S]):
 
 
 class Memory(Protocol):
-    """What an evaluation of f leaves for the next one of the same solve."""
+    """The memory that an evaluation of f passes on to the next one of the same solve."""
 
     def select(self, index: Tensor) -> Self:
         """index: (N,) int64, the samples that remain."""
@@ -43,7 +43,7 @@ class Memory(Protocol):
 class MapWithMemory(Protocol[S, M]):
     """f: a state and a memory -> a state of the same shapes and the memory for the next evaluation.
 
-    The memory that is given may be used up: whoever wants to evaluate f twice with the same one makes a copy.
+    An evaluation may change the memory that it is given: to evaluate f twice with the same memory, make a copy.
     """
 
     def __call__(self, state: S, memory: M, /) -> tuple[S, M]: ...

@@ -138,7 +138,7 @@ def _evaluated(
         recorder.solver(),
         recorder.traces(),
         compared if is_list(settings.iterations) or is_list(settings.threshold) else [],
-        headline=test.data.protocol.headline,
+        reported_metrics=test.data.protocol.reported_metrics,
     )
     if is_first_process():
         write_result(result, model.to(trainer.strategy.root_device), test.samples, settings.pictures, settings.figures)

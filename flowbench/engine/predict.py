@@ -28,7 +28,7 @@ from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 VIDEO = "side_by_side.mp4"
 SUMMARY = "summary.json"
@@ -79,7 +79,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     return result
 
 
-def _model(settings: PredictSettings, protocol: Protocol) -> FlowModel:
+def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
     device = chosen_device(settings.device)
     model, _ = load_model(str(settings.ckpt), settings.model)
     follow_protocol(model, protocol)

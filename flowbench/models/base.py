@@ -23,7 +23,7 @@ from flowbench.models.sequences import WarmStart
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
 from flowbench.ops.fitting import Fitting, Padding
-from flowbench.structures import FlowBatch, FlowOutput, Protocol
+from flowbench.structures import EvalProtocol, FlowBatch, FlowOutput
 
 # What an optimiser takes: parameters, or groups of them with settings of their own.
 Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
@@ -43,27 +43,27 @@ class Optimisation:
         optimizer: Makes the optimiser of the parameters.
         lr_scheduler: Makes the schedule of the learning rate of the optimiser; it is moved once per step.
         freeze_batch_norm: Whether batch norms keep their statistics, as in eval mode.
-        undecayed: Parameters that the optimiser's weight decay leaves out, by the last part of their names, such as bias.
+        no_weight_decay: Parameters without weight decay, by the last part of their names, such as bias.
     """
 
     optimizer: Callable[[Parameters], torch.optim.Optimizer]
     lr_scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
     freeze_batch_norm: bool = True
-    undecayed: Sequence[str] = ()
+    no_weight_decay: Sequence[str] = ()
 
     def parameters(self, network: nn.Module) -> Parameters:
-        """What the optimiser takes: all parameters, in two groups where some are not decayed."""
-        if not self.undecayed:
+        """The parameters for the optimiser: all of them, in two groups where some have no weight decay."""
+        if not self.no_weight_decay:
             return network.parameters()
         own_names = {parameter: name.rpartition(".")[2] for name, parameter in network.named_parameters()}
-        for name in set(self.undecayed) - set(own_names.values()):
+        for name in set(self.no_weight_decay) - set(own_names.values()):
             raise FlowBenchError(
-                f"schedule.optimisation.undecayed names '{name}', but the network's parameters are called "
+                f"schedule.optimisation.no_weight_decay names '{name}', but the network's parameters are called "
                 f"{', '.join(sorted(set(own_names.values())))}: choose from these."
             )
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
         for parameter, name in own_names.items():
-            groups[name in self.undecayed]["params"].append(parameter)
+            groups[name in self.no_weight_decay]["params"].append(parameter)
         return groups
 
 
@@ -81,14 +81,14 @@ class ModelParts(_Needed, total=False):
 
 
 class FlowModel(pl.LightningModule):
-    """A network with its objective, its way of fitting images, and its metrics.
+    """A network with its objective, its padding or resizing of images, and its metrics.
 
-    A family's own class adds what is particular to it, for instance which official checkpoints it reads.
+    Subclasses add what is particular to a family, for instance which official checkpoints it reads.
 
     Args:
         name: The model's name in conf/model.
-        network: What estimates the flow.
-        objective: What training minimises.
+        network: Estimates the flow.
+        objective: The loss that training minimises.
         fitting: How images of any size are brought to one that the network takes.
         optimisation: How training moves the weights; a model that only estimates needs none.
         settings: What its checkpoints remember: the plain config of the model, as "model", and of the data that it is
@@ -119,12 +119,12 @@ class FlowModel(pl.LightningModule):
         self.network = network
         self.objective = objective
         self.fitting = fitting
-        # What a protocol that says nothing leaves in force.
+        # Used where a protocol says nothing.
         self._own_fitting, self._own_updates = fitting, self.iterations
         self.metrics = FlowMetrics()
         self.optimisation = optimisation
         self.settings = dict(settings or {})
-        # The figures of the last test, over all processes.
+        # Metrics of the last test, over all processes.
         self.test_figures: dict[str, float] = {}
         # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
         self.cascade: Cascade | Literal["auto"] | None = None
@@ -132,11 +132,11 @@ class FlowModel(pl.LightningModule):
         self.warm_start = False
         self._tested: WarmStart | None = None
 
-    # Network settings that weights are bound to though their shapes may not tell.
+    # Network settings that weights depend on, even where their shapes do not show it.
     weights_depend_on: tuple[str, ...] = ()
-    # Whether an estimate takes as many updates as it is told, which a data set's protocol then may do.
+    # Whether an estimate takes a fixed number of updates, which a data set's protocol may then set.
     updates_are_fixed = False
-    # What its validation logs besides FlowMetrics, as "val/...".
+    # Metrics that validation logs besides FlowMetrics, as "val/...".
     validation_figures: tuple[str, ...] = ()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ class FlowModel(pl.LightningModule):
 
     @classmethod
     def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
-        """What to change in a model's plain config so that the published state dict fits.
+        """Changes of a model's plain config that make the published state dict fit.
 
         Raises FlowBenchError where no change can make it fit.
         """
@@ -158,11 +158,11 @@ class FlowModel(pl.LightningModule):
 
     @classmethod
     def changes_for_weights_of(cls, config: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What to change in a model's plain config so that the weights of another of our models fit.
+        """Changes of a model's plain config that make the weights of another of our models fit.
 
         Args:
-            config: Of the model that is to be made.
-            remembered: Of the model whose weights they are.
+            config: The config of the model that is to be made.
+            remembered: The config of the model that the weights belong to.
 
         Returns None where the weights are not for this model.
         """
@@ -180,8 +180,8 @@ class FlowModel(pl.LightningModule):
             raise FlowBenchError(f"{self.name} does not iterate: leave iterations out.")
         self.network.eval_iterations = whole_number("iterations", iterations)
 
-    def follow(self, protocol: Protocol) -> None:
-        """Estimates from now on as a data set's protocol has it, whatever was followed before."""
+    def follow(self, protocol: EvalProtocol) -> None:
+        """Makes all further estimates under a data set's protocol; an earlier protocol has no effect on them."""
         self.fitting = self._own_fitting
         if protocol.padding is not None and isinstance(self.fitting, Padding):
             self.fitting = replace(self.fitting, mode=protocol.padding)
@@ -196,7 +196,7 @@ class FlowModel(pl.LightningModule):
                 (B, H, W, 3), tensors (3, H, W) or (B, 3, H, W), PIL images, or paths; grey and RGBA, too. uint8 means 0 to
                 255, uint16 0 to 65535, floating point 0 to 1.
             image2: As image1.
-            reuse: That of the previous pair's FlowOutput.
+            reuse: FlowOutput.reuse of the previous pair.
 
         Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
         other shapes, and images that differ in size.
@@ -205,12 +205,12 @@ class FlowModel(pl.LightningModule):
 
     @torch.no_grad()
     def estimate_batch(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
-        """`estimate` of images as FlowBatch holds them, whose values are not checked: that would wait for a GPU.
+        """`estimate` for images as FlowBatch holds them. Their values are not checked: that would wait for a GPU.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1].
             image2: As image1.
-            reuse: That of the previous pair's FlowOutput.
+            reuse: FlowOutput.reuse of the previous pair.
         """
         parameter = next(self.parameters())
         image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
@@ -252,13 +252,13 @@ class FlowModel(pl.LightningModule):
         return Cascade.for_size(size, self.settings[TRAINING_SIZE])
 
     def flows_after_steps(self, image1: ImageLike, image2: ImageLike) -> Iterator[Tensor]:
-        """The flow that `estimate` would give if it ended after step 1, 2, ...; none of a family that tells no steps."""
+        """The flow that `estimate` would return if it ended after step 1, 2, ...; empty for a family without such steps."""
         return iter(())
 
     def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) in [0, 1] -> the network's input: normalised, and of a size that it takes.
+        """Images (B, 3, H, W) in [0, 1] -> the network's input: normalised, then padded or resized.
 
-        In this order, because a mean over the images is another one once they are resized.
+        In this order, because padding or resizing would change a mean over the images.
         """
         image1, image2 = self.network.normalise(image1, image2)
         return self.fitting.fit(image1), self.fitting.fit(image2)
@@ -271,7 +271,7 @@ class FlowModel(pl.LightningModule):
         super().train(mode)
         if self.optimisation is not None and self.optimisation.freeze_batch_norm:
             for module in self.modules():
-                # Lightning's sync_batchnorm puts the second in the place of the first.
+                # Lightning's sync_batchnorm replaces BatchNorm2d by SyncBatchNorm.
                 if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                     module.eval()
         return self
@@ -314,32 +314,32 @@ class FlowModel(pl.LightningModule):
         return loss
 
     def log(self, name: str, value: Metric | Number, *args: Any, **options: Any) -> None:
-        """As Lightning's, but a number that training logs of a step is the mean over all processes."""
+        """As Lightning's, but numbers logged as "train/..." are means over all processes."""
         if name.startswith("train/") and not isinstance(value, Metric):
             total, count = self._over_processes(value, 1)
             value = total / count
         super().log(name, value, *args, **options)
 
     def _over_processes(self, total: Number, count: Number) -> tuple[Number, Number]:
-        """Both summed over all processes. They meet for it at the steps that are logged, and at no other."""
+        """Both summed over all processes, at the steps that are logged; at others, which need no exchange, unchanged."""
         alone = not (dist.is_available() and dist.is_initialized())
         if alone or (self.global_step + 1) % log_interval(self.trainer):
             return total, count
-        own = [torch.as_tensor(figure, dtype=torch.float32, device=self.device) for figure in (total, count)]
+        own = [torch.as_tensor(number, dtype=torch.float32, device=self.device) for number in (total, count)]
         total, count = self.trainer.strategy.reduce(torch.stack(own).detach(), reduce_op="sum")
         return total, count
 
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
-        """Logs what a family has to tell of a training step besides the loss and the error.
+        """Logs a family's own numbers of a training step, besides the loss and the error.
 
         Args:
-            output: Of the network.
-            batch: What it was trained on.
-            terms: The objective's, scalars in the order of `output.predictions`, not yet weighted.
+            output: The network's.
+            batch: The training samples.
+            terms: The objective's terms, scalars in the order of `output.predictions`, not yet weighted.
         """
 
     def estimate_settings(self) -> dict[str, Any]:
-        """What else decides an estimate of this family, for the settings of an evaluation."""
+        """Further settings that an estimate of this family depends on, for the record of an evaluation."""
         return {}
 
     def _check_size(self, batch: FlowBatch) -> None:
@@ -360,10 +360,10 @@ class FlowModel(pl.LightningModule):
         self.metrics.update(sample_sums(output.flow, batch))
 
     def on_validation_epoch_end(self) -> None:
-        figures = {f"val/{name}": figure for name, figure in self.metrics.compute().items()}
+        metrics = {f"val/{name}": metric for name, metric in self.metrics.compute().items()}
         self.metrics.reset()
-        # The figures are already those of all processes; sync_dist only tells Lightning so.
-        self.log_dict(figures, sync_dist=True)
+        # These are already over all processes; sync_dist keeps Lightning from warning that they are not.
+        self.log_dict(metrics, sync_dist=True)
 
     def on_test_start(self) -> None:
         if self.warm_start and self.trainer.world_size > 1:
@@ -397,12 +397,12 @@ class FlowModel(pl.LightningModule):
 
 
 def log_interval(trainer: pl.Trainer) -> int:
-    """How many steps there are from one that is logged to the next."""
+    """Steps from one that is logged to the next."""
     return trainer.log_every_n_steps  # type: ignore[attr-defined]  # one of the trainer's parts sets it
 
 
 def as_flow_model(module: pl.LightningModule) -> FlowModel:
-    """The module itself, as what FlowBench's callbacks need. Raises FlowBenchError for any other module."""
+    """The module itself, which FlowBench's callbacks need to be a FlowModel. Raises FlowBenchError for any other module."""
     if not isinstance(module, FlowModel):
         raise FlowBenchError(f"A {type(module).__name__} was trained or tested with callbacks that need a FlowModel.")
     return module

@@ -44,15 +44,15 @@ class Cascade:
         return cls(tuple(2**power for power in range(halvings, -1, -1)))
 
     def estimate(self, estimate: Callable[[Tensor, Tensor], FlowOutput], image1: Tensor, image2: Tensor) -> FlowOutput:
-        """Estimates the shrunk images' flow, warps image2 by it, and estimates what is left at the next factor.
+        """Estimates the flow of the shrunk images, warps image2 by it, and estimates the remaining flow at the next factor.
 
         Args:
-            estimate: Gives the flow between two batches of images at their size.
+            estimate: Returns the flow between two batches of images at their size.
             image1: (B, 3, H, W).
             image2: (B, 3, H, W).
 
         Returns:
-            The finest estimate's output with the whole flow (B, 2, H, W), in pixels; `stats` are the finest estimate's.
+            The finest estimate's output with the full flow (B, 2, H, W), in pixels; `stats` are the finest estimate's.
         """
         height, width = image1.shape[-2:]
         sizes = [(max(1, round(height / factor)), max(1, round(width / factor))) for factor in self.factors]
@@ -81,7 +81,7 @@ def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _fetched(image: Tensor, flow: Tensor) -> Tensor:
-    """image (B, C, H, W) at x + flow(x); beyond its rim, the nearest pixel's value."""
+    """image (B, C, H, W) sampled at x + flow(x); outside of it, the nearest pixel's value."""
     batch, _, height, width = flow.shape
     coords = coordinate_grid(batch, height, width, like=flow) + flow
     last = coords.new_tensor([width - 1, height - 1]).view(2, 1, 1)
@@ -91,7 +91,7 @@ def _fetched(image: Tensor, flow: Tensor) -> Tensor:
 def chosen_cascade(cascade: Any, *, warm_start: bool = False) -> Cascade | Literal["auto"] | None:
     """A Cascade from a setting: a list of factors, "auto", or None for none.
 
-    Raises FlowBenchError for anything else, and for one beside a warm start, which it has no use for.
+    Raises FlowBenchError for anything else, and for a cascade beside a warm start, which it cannot use.
     """
     if cascade is not None and warm_start:
         raise FlowBenchError("A cascade starts each pair anew, but warm_start=true: leave one of them out.")

@@ -20,7 +20,7 @@ class DeltaDEQModel(DEQFlowModel):
         self._rule = network.delta
 
     def set_threshold(self, threshold: float | None) -> None:
-        """Sets up to which change the delta rule leaves a value out; None switches the rule off."""
+        """Sets the change up to which the delta rule does not propagate a value; None switches the rule off."""
         if threshold is None:
             self.network.delta = None
             return

@@ -25,11 +25,12 @@ class DEQFlowParts(ModelParts, total=False):
 
 
 class DEQFlowModel(FlowModel):
-    """A DEQ-Flow, which logs what its solver did.
+    """A DEQ-Flow, which logs its solver's steps and residuals.
 
     Args:
         network: The DEQ-Flow.
-        spectral_radius: Steps of its estimate on every first batch of a validation, 0 for none.
+        spectral_radius: Steps of the power iteration that estimates the spectral radius of the Jacobian on the first batch
+            of each validation; 0 for no estimate.
         **parts: FlowModel's other arguments.
     """
 
@@ -102,7 +103,7 @@ class DEQFlowModel(FlowModel):
         if self._warned or not bool(diverged.any()):
             return
         self._warned = True
-        keys = ", ".join(key for key, one in zip(batch.key, diverged.tolist(), strict=True) if one)
+        keys = ", ".join(key for key, failed in zip(batch.key, diverged.tolist(), strict=True) if failed)
         warnings.warn(
             f"The solver diverged at step {self.global_step} on {keys}, and went back to its last finite state, from "
             "which nothing is learnt; this is said once. If it goes on, lower schedule.lr, or damp the solver: "

@@ -20,5 +20,5 @@ class FastFlowNetModel(FlowModel):
 
     @classmethod
     def official_changes(cls, config: Mapping[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
-        """The published weights correlate features of any length."""
+        """The published weights were trained without unit-length features."""
         return {"network": {"unit_features": False}} if is_fastflownet(state) else {}

@@ -16,7 +16,7 @@ from flowbench.io import read_image
 
 
 class PILImage(Protocol):
-    """What is needed of a PIL image; PIL itself is not."""
+    """The part of a PIL image's interface that is used here; PIL itself need not be installed."""
 
     mode: str
     __array_interface__: dict[str, Any]

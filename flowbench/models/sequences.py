@@ -25,11 +25,13 @@ def sequence_of(key: str) -> str:
 
 
 class WarmStart:
-    """Goes along pairs, and starts each from the pair before where it continues that one.
+    """Estimates of consecutive pairs, each started from the pair before where it continues that pair.
 
-    A pair continues another of its sequence whose second image is its first; all others start cold. So a gap in a
-    sequence ends what is carried over, and pairs that only share a folder, as KITTI's do, carry nothing over. warm_pairs:
-    how many did not start cold.
+    A pair continues the one before if both are of one sequence and its first image is the other's second image. All others
+    start cold: after a gap in a sequence, and where pairs only share a folder, as in KITTI.
+
+    Attributes:
+        warm_pairs: Number of pairs that did not start cold.
     """
 
     def __init__(self, estimate: Estimate) -> None:
@@ -40,12 +42,12 @@ class WarmStart:
         self.warm_pairs = 0
 
     def estimate(self, image1: Images, image2: Images, key: str = "") -> FlowOutput:
-        """The estimate of one pair; stats["warm"] (B,) tells whether it started from the pair before.
+        """The estimate of one pair; stats["warm"] (B,) is 1 if it started from the pair before, else 0.
 
         Args:
             image1: As `FlowModel.estimate` takes it.
             image2: As image1; it may be the next pair's image1.
-            key: The pair's name, which tells its sequence.
+            key: The pair's name, whose parent is the sequence.
         """
         reuse = self._reuse if self._continues(image1, sequence_of(key)) else None
         output = self._estimate(image1, image2, reuse)

@@ -1,4 +1,4 @@
-"""Activations that PyTorch computes slowly."""
+"""Faster forms of activations that PyTorch computes slowly."""
 
 from __future__ import annotations
 

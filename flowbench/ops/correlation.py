@@ -3,7 +3,7 @@
 The value at (i, j) is <f1_i, f2_j> / sqrt(C); level l of the pyramid pools f2 by 2^l. Both implementations gather whole
 integer windows and blend them once, because all (2r+1)^2 samples of a window share one fractional offset. They differ only
 in where the integer windows come from: `AllPairsCorrelation` computes every inner product once a pair, O((HW)^2) memory;
-`OnDemandCorrelation` computes the inner products that a lookup asks for, O(HW) memory.
+`OnDemandCorrelation` computes the inner products of each lookup, O(HW) memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Correlation(Protocol):
     def lookup_pixels(self, coords: Tensor, pixels: Tensor) -> Tensor:
         """Windows around some of the coords alone.
 
-        coords: (N, 2), pixels: (N,), their places in (B, H, W). Returns (N, levels * (2r+1)^2), else as `lookup`.
+        coords: (N, 2). pixels: (N,), their indices in (B, H, W). Returns (N, levels * (2r+1)^2), else as `lookup`.
         """
         ...
 
@@ -49,7 +49,14 @@ class Correlation(Protocol):
 def build_correlation(
     features1: Tensor, features2: Tensor, *, levels: int = 4, radius: int = 4, kind: CorrelationKind = "all_pairs"
 ) -> Correlation:
-    """Correlation between two feature maps (B, C, H, W), computed in at least float32."""
+    """The correlation between two feature maps, computed in at least float32.
+
+    Args:
+        features1: (B, C, H, W), of image1.
+        features2: (B, C, H, W), of image2.
+        levels: resolutions of the pyramid, from 1 to 1 / 2^(levels-1).
+        radius: r of the windows, pixels of each level.
+        kind: "all_pairs" or "on_demand"."""
     kinds: dict[str, type[AllPairsCorrelation | OnDemandCorrelation]] = {
         "all_pairs": AllPairsCorrelation,
         "on_demand": OnDemandCorrelation,
@@ -67,7 +74,15 @@ def build_correlation(
 
 
 def volume_bytes(height: int, width: int, *, batch: int = 1, levels: int = 4, element_bytes: int = 4) -> int:
-    """Bytes of the all-pairs pyramid for feature maps of height x width."""
+    """Bytes of the all-pairs pyramid.
+
+    Args:
+        height: of the feature maps.
+        width: of the feature maps.
+        batch: pairs.
+        levels: of the pyramid.
+        element_bytes: bytes per inner product.
+    """
     targets = sum((height >> level) * (width >> level) for level in range(levels))
     return batch * height * width * targets * element_bytes
 
@@ -172,7 +187,7 @@ def _queries_and_targets(features1: Tensor, features2: Tensor, windows: _WindowG
 
 @dataclass(frozen=True)
 class _WindowGeometry:
-    """Where the windows lie in a pyramid stored as one row of targets.
+    """Indices of the windows in a pyramid that is stored as one row of targets.
 
     A level is stored x-major (a column of the image is contiguous), so a window is `side` runs of `side` neighbours. Runs
     in columns outside the level read the zeros at the front; positions above or below it get the blending weight zero.

@@ -28,7 +28,12 @@ def square_displacements(radius: int) -> tuple[tuple[int, int], ...]:
 def local_correlation(features1: Tensor, features2: Tensor, displacements: Displacements) -> Tensor:
     """mean over c of features1[c, y, x] * features2[c, y + dy, x + dx], zero outside the map, in at least float32.
 
-    features1, features2: (B, C, H, W). Returns (B, len(displacements), H, W). Differentiable once.
+    Args:
+        features1: (B, C, H, W), of image1.
+        features2: (B, C, H, W), of image2.
+        displacements: (dy, dx) in pixels.
+
+    Returns (B, len(displacements), H, W). Differentiable once.
     """
     with full_precision(features1.device):
         features1, features2 = _prepared(features1), _prepared(features2)

@@ -8,7 +8,7 @@ import torch
 
 
 def total_memory(device: torch.device) -> int | None:
-    """Bytes of the device's memory; None where the system does not tell."""
+    """Bytes of the device's memory; None where the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     if device.type != "cpu":

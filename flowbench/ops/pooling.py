@@ -13,10 +13,16 @@ POOLINGS = ("mean", "extreme")
 
 
 def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingKind = "mean") -> tuple[Tensor, Tensor]:
-    """flow (B, 2, H, W) and valid (B, H, W) bool -> flow (B, 2, *size) and where a cell holds any valid pixel.
+    """The flow pooled to cells, (B, 2, *size), and which cells hold a valid pixel, (B, 1, *size) bool.
 
-    mean: the mean over a cell's valid pixels. extreme: per component, the largest positive plus the lowest negative value,
-    as FlowNet's code does for sparse ground truth. Vectors keep their length in pixels; cells without a valid pixel are zero.
+    Vectors keep their length in pixels; cells without a valid pixel are zero.
+
+    Args:
+        flow: (B, 2, H, W).
+        valid: (B, H, W) bool.
+        size: (height, width) of the result.
+        kind: "mean", over a cell's valid pixels; "extreme", per component the largest positive plus the lowest negative
+            value, as FlowNet's code does for sparse ground truth.
     """
     # torch.where rather than a product: an invalid pixel may hold an infinite or undefined ground truth.
     flow = torch.where(valid.unsqueeze(1), flow, 0.0)

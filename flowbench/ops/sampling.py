@@ -1,4 +1,4 @@
-"""Sampling at pixel coordinates: warping, and carrying a flow forward to the next frame."""
+"""Sampling at pixel coordinates: warping, and forward projection of a flow to the next frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def coordinate_grid(batch: int, height: int, width: int, *, like: Tensor) -> Tensor:
-    """(B, 2, H, W): the pixel coordinates (x, y), in the dtype and on the device of `like`."""
+    """(B, 2, H, W): the pixel coordinates (x, y), in the dtype and on the device of `like`; B is `batch`."""
     y, x = torch.meshgrid(
         torch.arange(height, device=like.device, dtype=like.dtype),
         torch.arange(width, device=like.device, dtype=like.dtype),
@@ -30,18 +30,21 @@ def sample_bilinear(image: Tensor, coords: Tensor) -> Tensor:
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """image (B, C, H, W) fetched at x + flow(x), flow (B, 2, H, W) in pixels; zeros outside."""
+    """image (B, C, H, W) sampled at x + flow(x), flow (B, 2, H, W) in pixels; zeros outside."""
     batch, _, height, width = flow.shape
     return sample_bilinear(image, coordinate_grid(batch, height, width, like=flow) + flow)
 
 
 def project_forward(flow: Tensor) -> Tensor:
-    """Carries a flow along itself, to be the next frame's first guess (RAFT's warm start, arXiv 2003.12039, section 3.3).
+    """Projects a flow along itself, as the next frame's initial flow (RAFT's warm start, arXiv 2003.12039, section 3.3).
 
-    flow: (B, 2, H, W) pixels of its own resolution. Pixel (x, y) moves to (x + u, y + v); those that do not land strictly
-    inside the image are dropped; every grid point takes the flow of the nearest that remains, zero if none does.
+    Pixel (x, y) moves to (x + u, y + v), and is dropped unless it lands strictly inside the image. Every grid point takes
+    the flow of the nearest pixel that remains; the flow is zero if none remains.
+
+    Args:
+        flow: (B, 2, H, W) pixels of its own resolution.
     """
-    projected = [_project_one(one) for one in flow.detach().double().cpu().numpy()]
+    projected = [_project_one(sample) for sample in flow.detach().double().cpu().numpy()]
     return torch.from_numpy(np.stack(projected)).to(flow)
 
 

@@ -1,4 +1,4 @@
-"""Bringing a flow of 1/8 resolution to full resolution."""
+"""Upsampling of a flow from 1/8 to full resolution."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from flowbench.ops.precision import at_least_float32, full_precision
 def upsample_convex(flow: Tensor, mask: Tensor, factor: int = 8) -> Tensor:
     """Each fine pixel is a convex combination of its coarse pixel's 3x3 neighbours (RAFT, arXiv 2003.12039, section 3.3).
 
-    flow: (B, 2, H, W) coarse pixels. mask: (B, 9 * factor^2, H, W), logits. Returns (B, 2, factor * H, factor * W) pixels,
-    at least float32.
+    Args:
+        flow: (B, 2, H, W) coarse pixels.
+        mask: (B, 9 * factor^2, H, W), logits.
+        factor: fine pixels per coarse pixel and axis.
+
+    Returns (B, 2, factor * H, factor * W) pixels, at least float32.
     """
     height, width = flow.shape[-2:]
     # Eight bits of a half-precision mantissa would round a flow of 100 px to half a pixel.

@@ -11,7 +11,13 @@ _CHUNK_BYTES = 32 << 20
 
 
 def gather_rows(values: Tensor, starts: Tensor, length: int) -> Tensor:
-    """values (M,), starts (R,) -> (R, length): the runs values[start : start + length], differentiable in values."""
+    """(R, length): the runs values[start : start + length], differentiable in values.
+
+    Args:
+        values: (M,).
+        starts: (R,) int64.
+        length: of each run.
+    """
     if torch.compiler.is_exporting():
         # Overlapping views are PyTorch's own.
         return values[_members(starts, length)]
@@ -48,9 +54,16 @@ class _ScatterRows(torch.autograd.Function):
 def window_products(queries: Tensor, targets: Tensor, rows: Tensor, length: int) -> Tensor:
     """Inner products of each query with its runs of targets.
 
-    queries: (N, C). targets: (M, C). rows: (N, levels, runs), first target of each run. Returns (N, levels, runs, length).
-    Works through the queries in chunks, so that no more than a fixed number of bytes is gathered at once, and gathers again
-    for the gradient instead of keeping it.
+    The queries are processed in chunks, so that no more than a fixed number of bytes is gathered at once, and the targets
+    are gathered again for the gradient instead of being kept.
+
+    Args:
+        queries: (N, C).
+        targets: (M, C).
+        rows: (N, levels, runs), the first target of each run.
+        length: targets per run.
+
+    Returns (N, levels, runs, length).
     """
     return _WindowProducts.apply(queries, targets, rows, length)
 

@@ -6,7 +6,7 @@ from support.batches import Samples, addressed_sample
 
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
-from flowbench.data.sampler import Share, Stage, TrainingSampler
+from flowbench.data.sampler import ProcessRank, Stage, TrainingSampler
 from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowBatch
 
@@ -44,7 +44,7 @@ def test_crops_of_a_pair_follow_each_other_and_differ():
 def test_processes_share_out_the_positions_of_one():
     settings = {"stages": [Stage(0, range(7))], "first_step": 0, "last_step": 5, "seed": 3, "crops": 2}
     alone = [address for batch in TrainingSampler(batch_size=4, **settings) for address in batch]
-    shared = zip(*(TrainingSampler(batch_size=2, share=Share(rank, 2), **settings) for rank in range(2)))
+    shared = zip(*(TrainingSampler(batch_size=2, process=ProcessRank(rank, 2), **settings) for rank in range(2)))
     assert [address for pair in shared for batch in pair for address in batch] == alone
     assert [position for position, _ in alone] == list(range(20))
 

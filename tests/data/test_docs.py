@@ -15,7 +15,7 @@ from flowbench.data.sets.sintel import Sintel
 from flowbench.data.sets.spring import Spring
 from flowbench.data.sets.tartanair import TartanAir
 from flowbench.data.sets.things import Things
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 DATA = config_folder() / "data"
 PAGE = (Path(__file__).parents[2] / "docs/data.md").read_text()
@@ -51,6 +51,6 @@ def test_every_protocol_is_told():
     }
     assert sorted(told) == sorted(path.stem for path in DATA.glob("*.yaml"))
     for name, (padding, updates, reported) in told.items():
-        protocol = Protocol(**OmegaConf.load(DATA / f"{name}.yaml").get("protocol", {}))
+        protocol = EvalProtocol(**OmegaConf.load(DATA / f"{name}.yaml").get("protocol", {}))
         assert (padding, updates) == (protocol.padding or "", str(protocol.updates or "")), name
-        assert re.findall(r"`(\w+)`", reported) == list(protocol.headline), name
+        assert re.findall(r"`(\w+)`", reported) == list(protocol.reported_metrics), name

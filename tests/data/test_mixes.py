@@ -145,7 +145,7 @@ def test_ranges_and_flips_of_each_part_are_the_published_ones(name, part, scale,
 
 
 @pytest.mark.parametrize(
-    ("name", "padding", "updates", "headline"),
+    ("name", "padding", "updates", "reported_metrics"),
     [
         ("chairs", "sintel", 24, ("epe",)),
         ("sintel", "sintel", 32, ("epe",)),
@@ -153,10 +153,10 @@ def test_ranges_and_flips_of_each_part_are_the_published_ones(name, part, scale,
         ("kitti2012", "kitti", 24, ("epe_per_image", "fl_all")),
     ],
 )
-def test_protocols_are_the_published_ones(name, padding, updates, headline, folder):
+def test_protocols_are_the_published_ones(name, padding, updates, reported_metrics, folder):
     protocol = data_of(name, folder).protocol
     assert (protocol.padding or "sintel", protocol.updates) == (padding, updates)
-    assert tuple(protocol.headline) == headline
+    assert tuple(protocol.reported_metrics) == reported_metrics
 
 
 def test_sintel_is_evaluated_and_submitted_pass_by_pass(folder):

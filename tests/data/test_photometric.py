@@ -10,7 +10,7 @@ from scipy import ndimage
 from support.batches import shifted_noise
 from support.warping import warping_error
 
-from flowbench.data import photometric
+from flowbench.data.augmentation import photometric
 from flowbench.data.augmentation.photometric import (
     ColourJitter,
     Eraser,

@@ -1,11 +1,11 @@
 import pytest
 
-from flowbench.data.sampler import EvaluationSampler, Share, Stage, TrainingSampler
+from flowbench.data.sampler import EvaluationSampler, ProcessRank, Stage, TrainingSampler
 
 
-def batches(first_step: int = 0, last_step: int = 20, share: Share | None = None, **changes) -> list:
+def batches(first_step: int = 0, last_step: int = 20, process: ProcessRank | None = None, **changes) -> list:
     settings = {"stages": [Stage(0, range(changes.pop("size", 10)))], "batch_size": 3, "seed": 0} | changes
-    return list(TrainingSampler(first_step=first_step, last_step=last_step, share=share, **settings))
+    return list(TrainingSampler(first_step=first_step, last_step=last_step, process=process, **settings))
 
 
 def flat(batches: list) -> list[tuple[int, int]]:
@@ -34,22 +34,22 @@ def test_a_batch_larger_than_the_data_is_filled_from_several_passes():
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_out_the_steps_of_one_process(world):
     whole = batches(batch_size=3 * world)
-    shares = [batches(share=Share(rank, world)) for rank in range(world)]
-    assert [flat(parts) for parts in zip(*shares)] == whole
+    processes = [batches(process=ProcessRank(rank, world)) for rank in range(world)]
+    assert [flat(parts) for parts in zip(*processes)] == whole
 
 
 @pytest.mark.parametrize("step", [1, 3, 10, 20])
-@pytest.mark.parametrize("share", [Share(), Share(1, 2)])
-def test_a_resumed_run_sees_what_it_would_have_seen(step, share):
-    assert batches(first_step=step, share=share) == batches(share=share)[step:]
+@pytest.mark.parametrize("process", [ProcessRank(), ProcessRank(1, 2)])
+def test_a_resumed_run_sees_what_it_would_have_seen(step, process):
+    assert batches(first_step=step, process=process) == batches(process=process)[step:]
 
 
 @pytest.mark.parametrize("step", [0, 3, 7, 8, 15])
-@pytest.mark.parametrize("share", [Share(), Share(1, 2)])
-def test_each_stage_draws_shuffled_passes_over_its_own_samples(step, share):
+@pytest.mark.parametrize("process", [ProcessRank(), ProcessRank(1, 2)])
+def test_each_stage_draws_shuffled_passes_over_its_own_samples(step, process):
     stages = [Stage(0, range(4)), Stage(7, range(4, 10)), Stage(8, range(10, 12))]
-    seen = batches(stages=stages, share=share, first_step=step)
-    whole = batches(stages=stages, share=share)
+    seen = batches(stages=stages, process=process, first_step=step)
+    whole = batches(stages=stages, process=process)
     assert seen == whole[step:]
     assert {index for _, index in flat(whole[:7])} == set(range(4))
     assert {index for _, index in flat(whole[7:8])} < set(range(4, 10))
@@ -66,8 +66,8 @@ def test_another_seed_gives_another_order():
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 9])
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_evaluation_sees_every_sample_once(size, world):
-    shares = [EvaluationSampler(size=size, share=Share(rank, world)) for rank in range(world)]
-    assert sorted(index for share in shares for index in share) == list(range(size))
-    assert [len(share) for share in shares] == [len(list(share)) for share in shares]
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert all(list(share) == sorted(share) for share in shares)
+    processes = [EvaluationSampler(size=size, process=ProcessRank(rank, world)) for rank in range(world)]
+    assert sorted(index for process in processes for index in process) == list(range(size))
+    assert [len(process) for process in processes] == [len(list(process)) for process in processes]
+    assert max(map(len, processes)) - min(map(len, processes)) <= 1
+    assert all(list(process) == sorted(process) for process in processes)

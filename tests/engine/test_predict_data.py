@@ -18,7 +18,7 @@ from flowbench.engine.predict import predict
 from flowbench.engine.prediction.submission import FOLDER
 from flowbench.io import read_flow, read_image, write_image
 from flowbench.io.flo import read_flo
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 SIZE = (60, 72)
 HALF_STEP_OF_KITTI = 1 / 128
@@ -59,7 +59,7 @@ def predicted(checkpoint, trees, tmp_path, monkeypatch):
 
 
 def estimated(model, first, second, reuse=None, updates=2, padding="sintel"):
-    model.follow(Protocol(padding=padding, updates=updates))
+    model.follow(EvalProtocol(padding=padding, updates=updates))
     output = model.estimate(read_image(first), read_image(second), reuse)
     return output.flow[0].permute(1, 2, 0).numpy(), output.reuse
 
@@ -116,7 +116,7 @@ def test_the_protocol_of_the_data_decides_unless_updates_are_given(predicted, mo
     monkeypatch.setattr(type(model), "follow", lambda self, protocol: followed.append((self, protocol)))
     predicted("data=kitti", "submission=true", "limit=1")
     predicted("data=kitti", "submission=true", "limit=1", "iterations=1")
-    assert [protocol for _, protocol in followed] == [Protocol("kitti", 24, ["epe_per_image", "fl_all"])] * 2
+    assert [protocol for _, protocol in followed] == [EvalProtocol("kitti", 24, ["epe_per_image", "fl_all"])] * 2
     assert [model.iterations for model, _ in followed] == [2, 1]
 
 

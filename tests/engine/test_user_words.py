@@ -142,8 +142,8 @@ def test_a_choice_of_an_experiment_that_is_not_there(tmp_path):
             "schedule.crop=[64,-1]: a list of two whole numbers above zero, or null, is needed.",
         ),
         (
-            ["schedule.optimisation.undecayed=bias"],
-            "schedule.optimisation.undecayed=bias: a list, each member text, is",
+            ["schedule.optimisation.no_weight_decay=bias"],
+            "schedule.optimisation.no_weight_decay=bias: a list, each member text, is",
         ),
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu: PyTorch finds none on this machine."),
         (["trainer.accelerator=foo"], "trainer.accelerator=foo: choose one of auto, cpu, cuda, gpu, mps, tpu."),

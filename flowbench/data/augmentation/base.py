@@ -25,23 +25,28 @@ class NeedsCrop(Protocol):
 
 
 def for_crop(augmentations: Sequence[Augmentation], size: Sequence[int] | None) -> list[Augmentation]:
-    """The augmentations as training with that crop applies them; size: (height, width), or None for whole images.
+    """The augmentations for training with that crop; size: (height, width), or None for uncropped images.
 
-    Each that needs the size is told it, and a RandomCrop comes last where the list holds none.
+    Those that need the size get it, and a RandomCrop is added at the end where the list holds none.
     """
     if size is None:
         return list(augmentations)
-    told = [each.for_crop(size) if isinstance(each, NeedsCrop) else each for each in augmentations]
-    return told if any(isinstance(each, RandomCrop) for each in told) else [*told, RandomCrop(tuple(size))]
+    sized = [
+        augmentation.for_crop(size) if isinstance(augmentation, NeedsCrop) else augmentation
+        for augmentation in augmentations
+    ]
+    has_crop = any(isinstance(augmentation, RandomCrop) for augmentation in sized)
+    return sized if has_crop else [*sized, RandomCrop(tuple(size))]
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cuts out size = (height, width) pixels, at a place drawn evenly.
+    """Cuts out size = (height, width) pixels, at a uniformly random position.
 
-    size: None for the schedule's crop, or whole images where the schedule has none. margin = (below, beside): places are
-    drawn up to so many pixels beyond the lower edge and beyond both sides, and then moved into the image. So crops
-    at these edges come up more often, as they must where the ground truth lies there.
+    Args:
+        size: None for the schedule's crop, or uncropped images where the schedule has none.
+        margin: (below, beside), pixels: positions are drawn up to so far beyond the lower edge and beyond both sides, and
+            then moved into the image. So crops at these edges are more frequent, for data sets whose ground truth lies there.
     """
 
     size: Sequence[int] | None = None
@@ -65,21 +70,21 @@ class RandomCrop:
                 f"after its augmentations is {height}x{width}: a smaller one is needed."
             )
         below, beside = self.margin
-        top = _place(0, height - crop_height, below, generator)
-        left = _place(beside, width - crop_width, beside, generator)
-        place = (slice(top, top + crop_height), slice(left, left + crop_width))
+        top = _position(0, height - crop_height, below, generator)
+        left = _position(beside, width - crop_width, beside, generator)
+        window = (slice(top, top + crop_height), slice(left, left + crop_width))
         return replace(
             sample,
-            image1=sample.image1[place],
-            image2=sample.image2[place],
-            flow=sample.flow[place],
-            valid=sample.valid[place],
-            occluded=None if sample.occluded is None else sample.occluded[place],
+            image1=sample.image1[window],
+            image2=sample.image2[window],
+            flow=sample.flow[window],
+            valid=sample.valid[window],
+            occluded=None if sample.occluded is None else sample.occluded[window],
         )
 
 
-def _place(before: int, last: int, beyond: int, generator: np.random.Generator) -> int:
-    """0 to last. The published margins exclude their end; without one, the last place must be possible, too."""
+def _position(before: int, last: int, beyond: int, generator: np.random.Generator) -> int:
+    """0 to last. The published margins exclude their end; without one, the last position must be possible, too."""
     return min(max(0, int(generator.integers(-before, last + max(1, beyond)))), last)
 
 

@@ -164,7 +164,7 @@ def rotate(
         image1=_turned_image(sample.image1, first, interpolation),
         image2=_turned_image(sample.image2, second, interpolation),
         flow=(flow @ _turn(np.deg2rad(first)).T).astype(sample.flow.dtype),
-        # The flow's own interpolation: where OpenCV rounds places to 1/32 px, the mask's are rounded likewise.
+        # The flow's own interpolation: where OpenCV rounds positions to 1/32 px, the mask's are rounded likewise.
         valid=_share(sample.valid, first, interpolation_of_flow) > 0.999,
         occluded=None if sample.occluded is None else _share(sample.occluded, first, "linear") > 0.5,
     )
@@ -172,10 +172,10 @@ def rotate(
 
 def _change_between(flow: np.ndarray, difference: float, centre: Centre, correction: Correction) -> np.ndarray:
     """(H, W, 2): what turning image 2 alone, by `difference` radians, adds to the flow."""
-    place = _from_centre(flow.shape[:2], centre)
+    position = _from_centre(flow.shape[:2], centre)
     if correction == "linearised":
-        return place @ np.array([[0.0, difference], [-difference, 0.0]]).T
-    return (place + flow) @ (_turn(difference) - np.eye(2)).T
+        return position @ np.array([[0.0, difference], [-difference, 0.0]]).T
+    return (position + flow) @ (_turn(difference) - np.eye(2)).T
 
 
 def _from_centre(size: tuple[int, int], centre: Centre) -> np.ndarray:
@@ -201,7 +201,7 @@ def _turned_image(image: np.ndarray, degrees: float, interpolation: Interpolatio
 
 
 def _share(mask: np.ndarray, degrees: float, interpolation: Interpolation) -> np.ndarray:
-    """(H, W): how much of the pixels around each place is set; nothing is outside."""
+    """(H, W): the interpolated share of set pixels around each position; pixels outside are not set."""
     return _turned(mask.astype(np.float32), degrees, interpolation, order=1)
 
 

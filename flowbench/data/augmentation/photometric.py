@@ -22,9 +22,14 @@ _RGB_TO_GREY = np.array([0.299, 0.587, 0.114])
 class ColourJitter:
     """Changes brightness, contrast, saturation and hue, in an order drawn anew, as torchvision's ColorJitter does.
 
-    brightness, contrast, saturation: factors are drawn evenly from [max(0, 1 - x), 1 + x]. hue: the shift is drawn evenly
-    from [-hue, hue], at most half of the colour circle. asymmetric: the probability that each image has draws of its
-    own; else both are changed alike. Grey levels are rounded and clipped after each of the four.
+    Grey levels are rounded and clipped after each of the four.
+
+    Args:
+        brightness: x; the factor is drawn uniformly from [max(0, 1 - x), 1 + x].
+        contrast: as brightness.
+        saturation: as brightness.
+        hue: the shift is drawn uniformly from [-hue, hue], in colour circles; at most 0.5.
+        asymmetric: the probability that each image has draws of its own; else both are changed alike.
     """
 
     brightness: float = 0.0
@@ -96,8 +101,12 @@ def _blend_with_level(image: np.ndarray, factor: float, level: float) -> np.ndar
 class Eraser:
     """Fills boxes of image 2 with its mean colour, as if something stood in front.
 
-    probability: that there are any. boxes: their fewest and most. side = (low, high): heights and widths are drawn from
-    low to high - 1 pixels. A box begins at any pixel and is cut off where it leaves the image.
+    A box begins at any pixel and is cut off where it leaves the image.
+
+    Args:
+        probability: of any boxes.
+        boxes: their smallest and largest number.
+        side: (low, high): heights and widths are drawn from low to high - 1 pixels.
     """
 
     probability: float = 0.5

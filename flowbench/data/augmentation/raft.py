@@ -19,8 +19,12 @@ from flowbench.data.augmentation.scaling import RandomScale
 def dense_augmentations(
     *, scale: Sequence[float], horizontal: float = 0.5, vertical: float = 0.1
 ) -> list[Augmentation]:
-    """For FlyingChairs, FlyingThings3D and Sintel. scale: range of exponents of 2. horizontal, vertical: probability of
-    a flip."""
+    """For FlyingChairs, FlyingThings3D and Sintel.
+
+    Args:
+        scale: range of exponents of 2.
+        horizontal: probability of a horizontal flip.
+        vertical: probability of a vertical flip."""
     return [
         ColourJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.5 / math.pi, asymmetric=0.2),
         Eraser(probability=0.5, boxes=(1, 2), side=(50, 100)),
@@ -31,8 +35,12 @@ def dense_augmentations(
 
 
 def sparse_augmentations(*, scale: Sequence[float], horizontal: float = 0.5) -> list[Augmentation]:
-    """For KITTI and HD1K: weaker colours, alike in both images; no stretch; no vertical flip; and crops that favour the
-    lower edge and the sides. scale: range of exponents of 2. horizontal: probability of a flip."""
+    """For KITTI and HD1K: weaker colour changes, the same for both images; no stretch; no vertical flip; and crops that
+    favour the lower edge and the sides.
+
+    Args:
+        scale: range of exponents of 2.
+        horizontal: probability of a flip."""
     return [
         ColourJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.3 / math.pi),
         Eraser(probability=0.5, boxes=(1, 2), side=(50, 100)),

@@ -14,11 +14,18 @@ from flowbench.structures import FlowSample
 
 @dataclass(frozen=True)
 class RandomScale:
-    """`resize` by 2^s, s drawn evenly from `scale`, and each axis by 2^t more, t drawn evenly from [-stretch, stretch].
+    """`resize` by 2^s, s uniform in `scale`, and each axis by a further 2^t, t uniform in [-stretch, stretch].
 
-    probability: of any scaling. stretch_probability: that the axes are stretched. crop: (height, width) of the samples;
-    None for the schedule's. Factors are raised until the crop and `margin` pixels fit, and an image that is smaller
-    than the crop is always scaled. sparse: `resize_sparse` instead.
+    Factors are raised until the crop and `margin` pixels fit, and an image that is smaller than the crop is always scaled.
+
+    Args:
+        scale: range of s.
+        probability: of any scaling.
+        stretch: largest |t|.
+        stretch_probability: that the axes are stretched.
+        margin: pixels that fit besides the crop.
+        crop: (height, width) of the samples; None for the schedule's.
+        sparse: `resize_sparse` instead.
     """
 
     scale: Sequence[float]
@@ -92,14 +99,14 @@ def resize_sparse(sample: FlowSample, size: tuple[int, int]) -> FlowSample:
     """
     y, x = np.nonzero(sample.valid)
     of_x, of_y = _factors_of_x_and_y(sample, size)
-    place = _nearest(y, of_y), _nearest(x, of_x)
+    target = _nearest(y, of_y), _nearest(x, of_x)
     flow = np.zeros((*size, 2), np.float32)
-    flow[place] = sample.flow[y, x] * np.array([of_x, of_y], np.float32)
+    flow[target] = sample.flow[y, x] * np.array([of_x, of_y], np.float32)
     return replace(
         _with_resized_images(sample, size),
         flow=flow,
-        valid=_scattered(np.ones(len(x), bool), place, size),
-        occluded=None if sample.occluded is None else _scattered(sample.occluded[y, x], place, size),
+        valid=_scattered(np.ones(len(x), bool), target, size),
+        occluded=None if sample.occluded is None else _scattered(sample.occluded[y, x], target, size),
     )
 
 
@@ -125,7 +132,7 @@ def _nearest(index: np.ndarray, factor: float) -> np.ndarray:
     return np.rint((index + 0.5) * factor - 0.5).astype(np.intp)
 
 
-def _scattered(values: np.ndarray, place: tuple[np.ndarray, np.ndarray], size: tuple[int, int]) -> np.ndarray:
+def _scattered(values: np.ndarray, target: tuple[np.ndarray, np.ndarray], size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
-    mask[place] = values
+    mask[target] = values
     return mask

@@ -15,7 +15,7 @@ from flowbench.data.scenes.parallax import Plane, draw_planes, nearest
 from flowbench.data.scenes.settings import SceneSettings
 from flowbench.data.scenes.surfaces import draw_surface
 
-# How much of the surroundings the background's canvas holds, on each side; beyond, it continues mirrored.
+# Margin of the background's canvas around the image, over the image's size; beyond it, the canvas continues mirrored.
 SURROUNDINGS = 0.12
 # Pixels of a receding plane's texture over those of the image, where it is nearest.
 NEAR_DETAIL = 0.8
@@ -27,7 +27,14 @@ Carrier = Callable[[np.ndarray], Motion]
 
 
 def one_plane(settings: SceneSettings, motion: Motion, rng: Generator, texture_rng: Generator) -> Layer:
-    """A surface that fills the image, moved by the camera."""
+    """A surface that fills the image, moved by the camera.
+
+    Args:
+        settings: of the scene.
+        motion: the camera's.
+        rng: draws the canvas's position.
+        texture_rng: draws the texture.
+    """
     size, centre = _canvas(settings)
     position = _middle(settings) + rng.uniform(-0.5, 0.5, 2)
     canvas = placement(rng.uniform(-0.1, 0.1), position, centre)
@@ -35,7 +42,13 @@ def one_plane(settings: SceneSettings, motion: Motion, rng: Generator, texture_r
 
 
 def several_planes(settings: SceneSettings, rng: Generator, texture_rng: Generator) -> tuple[list[Layer], Carrier]:
-    """A back wall, a ground and perhaps a side wall, from back to front, and how they carry what stands on them."""
+    """A back wall, a ground and at times a side wall, from back to front, and the motion of things that stand on them.
+
+    Args:
+        settings: of the scene.
+        rng: draws the planes and the camera's motion.
+        texture_rng: draws the textures.
+    """
     planes = draw_planes(rng, settings.size, settings.limit)
     size, centre = _canvas(settings)
     canvas = placement(0.0, _middle(settings) + rng.uniform(-0.5, 0.5, 2), centre)

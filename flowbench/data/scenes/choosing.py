@@ -19,24 +19,24 @@ CUTOUT_AREA = (0.05, 0.92)
 FEWEST_COLOURS = 100
 MOST_FLAT = 0.55
 MOST_FLAT_CUTOUT = 0.62
-# The mean step of grey from pixel to pixel: below, there is hardly a texture.
+# The smallest mean difference of grey between neighbouring pixels: below it, there is hardly a texture.
 LEAST_STEP = 2.2
 # White margins of figures, and the black ones between the parts of a map.
 MOST_WHITE = 0.25
 MOST_BLACK = 0.35
-# Of the 256 comparisons in an image's sketch, how many differ at least between two images.
+# The smallest number of the 256 comparisons of a sketch that differ between two images; below it, they are near copies.
 LEAST_DIFFERENCE = 24
 
 
 class Kind(Enum):
-    """What an image is good for."""
+    """The use of an image in scenes."""
 
     PHOTOGRAPH = "photographs"
     CUTOUT = "cutouts"
 
 
 def kind_of(image: np.ndarray) -> Kind | None:
-    """Of an (h, w, 3 or 4) uint8 RGB or RGBA image; None for one that is of no use."""
+    """The use of an (h, w, 3 or 4) uint8 RGB or RGBA image; None where it has none."""
     opaque = image[..., 3] > OPAQUE if image.shape[2] == 4 else np.ones(image.shape[:2], bool)
     if opaque.mean() >= LEAST_OPAQUE:
         return Kind.PHOTOGRAPH if _is_photograph(image[..., :3]) else None

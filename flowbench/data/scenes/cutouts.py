@@ -33,9 +33,12 @@ def list_cutouts(cutouts: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def draw_cutout(rng: Generator, paths: Sequence[str], radius: float) -> np.ndarray:
-    """A random cut-out, perhaps mirrored, that just fits into a circle of `radius` pixels: (h, w, 4) uint8 RGBA.
+    """A random cut-out, at times mirrored, with a transparent border: (h, w, 4) uint8 RGBA.
 
-    Its rim is transparent.
+    Args:
+        rng: draws it.
+        paths: files of cut-outs.
+        radius: of the circle that it just fits into, pixels.
     """
     cutout = read_cutout(paths[int(rng.integers(len(paths)))])
     height, width = cutout.shape[:2]
@@ -52,7 +55,7 @@ def draw_cutout(rng: Generator, paths: Sequence[str], radius: float) -> np.ndarr
 
 
 def recoloured(texture: np.ndarray, rng: Generator) -> np.ndarray:
-    """Colours as under another light, and at times of another hue: (h, w, 3) uint8 RGB."""
+    """The texture under another light, and at times in another hue: (h, w, 3) uint8 RGB."""
     if rng.random() >= RECOLOURED_SHARE:
         return texture
     gamma, gains = rng.uniform(0.6, 1.7), rng.uniform(0.8, 1.2, 3)

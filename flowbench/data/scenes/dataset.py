@@ -43,19 +43,24 @@ class ScenePair:
 class SyntheticScenes(FlowDataset):
     """Layered scenes under camera motion, with exact dense flow and occlusion.
 
-    A sample is a function of the arguments and its index alone, in whichever process it is made.
+    A sample is a function of the arguments and its index alone, in any process.
 
-    size: (height, width) of the images in pixels. count: how many pairs. split: "train", "val" or "test"; no two share
-    a scene. seed: another seed, other scenes. layers: the fewest and the most layers in front of the background.
-    max_displacement: the largest |flow|, in pixels at 384x512; it follows the images' size, and all speeds follow it.
-    Of [low, high], every scene draws its own, log-uniformly. static_fraction: the share of pairs in which nothing
-    moves. textures: a glob or a list of files of photographs, which then cover most surfaces; None for procedural
-    textures alone. cutouts: the same of images with an alpha channel, which become things of that outline. shares:
-    changes to `Shares`, of what there is in scenes. motions: the fewest and the most motions that things have, where
-    several share one; None gives each its own. effects: an `Effects`, or a mapping of what should differ from its
-    defaults; None for no effects.
+    Args:
+        size: (height, width) of the images in pixels.
+        count: number of pairs.
+        split: "train", "val" or "test"; no two share a scene.
+        seed: of all scenes.
+        layers: smallest and largest number of layers in front of the background.
+        max_displacement: the largest |flow|, in pixels at 384x512; it scales with the images' size, and all speeds scale
+            with it. Of [low, high], every scene draws its own, log-uniformly.
+        static_fraction: the share of pairs in which nothing moves.
+        textures: a glob or a list of photographs, which then cover most surfaces; None for procedural textures alone.
+        cutouts: a glob or a list of images with an alpha channel, which become things of that outline; or None.
+        shares: changes to `Shares`.
+        motions: smallest and largest number of motions, which groups of things share; None where each has its own.
+        effects: an `Effects`, or a mapping of changes to its defaults; None for no effects.
 
-    Raises FlowBenchError for arguments that make no sense, and for textures and cutouts that match no file.
+    Raises FlowBenchError for values out of range, and for textures and cutouts that match no file.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ def pick(rng: Generator, weighted: Sequence[tuple[Choice, float]]) -> Choice:
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """A number whose logarithm is uniform: as often in [1, 2] as in [10, 20]."""
+    """A number whose logarithm is uniform from log `low` to log `high`: as often in [1, 2] as in [10, 20]."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 

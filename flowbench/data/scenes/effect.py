@@ -22,8 +22,10 @@ Pair = tuple[np.ndarray, np.ndarray]
 class Effect:
     """A change of both images that leaves the geometry as it is.
 
-    probability: the share of pairs that are changed; 0 switches the effect off. All other fields of an effect are
-    ranges, given as two numbers. Sizes in pixels are stated for 384x512 and follow the images' size.
+    All other fields of an effect are ranges, given as two numbers. Sizes in pixels are for 384x512 and scale with the images.
+
+    Args:
+        probability: the share of pairs that are changed; 0 switches the effect off.
 
     Raises FlowBenchError for a probability outside [0, 1] and for a range that is not (low, high).
     """
@@ -43,7 +45,13 @@ class Effect:
             object.__setattr__(self, field.name, (float(value[0]), float(value[1])))
 
     def apply(self, pair: Pair, rng: Generator, scale: float) -> Pair:
-        """The changed images; scale: the images' size over 384x512."""
+        """The changed images.
+
+        Args:
+            pair: image1 and image2, which are not changed in place.
+            rng: draws the effect's parameters.
+            scale: the images' size over 384x512.
+        """
         raise NotImplementedError
 
 

@@ -42,7 +42,7 @@ class Effects:
     def from_config(cls, config: Mapping[str, Any] | None) -> Effects:
         """Reads {effect: {field: value}}, as YAML gives it; None switches an effect, or all of them, off.
 
-        What is not named keeps its default. Raises FlowBenchError for an effect or a field that does not exist.
+        Missing entries keep their defaults. Raises FlowBenchError for an effect or a field that does not exist.
         """
         if config is None:
             return cls.none()
@@ -51,9 +51,14 @@ class Effects:
         return cls(**read)
 
     def apply(self, pair: Pair, seed: SeedSequence, scale: float) -> Pair:
-        """Both images after all effects; scale: the images' size over 384x512.
+        """Both images after all effects.
 
-        Each effect draws from a stream of its own: switching one changes nothing in the others.
+        Each effect has a random stream of its own: switching one changes nothing in the others.
+
+        Args:
+            pair: image1 and image2.
+            seed: of the streams.
+            scale: the images' size over 384x512.
         """
         for entry, stream in zip(fields(self), seed.spawn(len(fields(self)))):
             effect = getattr(self, entry.name)

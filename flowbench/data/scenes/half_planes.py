@@ -1,4 +1,4 @@
-"""Regions of a plane that straight edges leave.
+"""Regions of a plane that are bounded by straight edges.
 
 Edges are (N, 3) lines (a, b, c): a point belongs to the region where a x + b y + c > 0 for all of them.
 """
@@ -12,7 +12,13 @@ import numpy as np
 
 
 def coverage(edges: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """uint8: 255 inside, and a ramp as wide as a pixel where a and b have length one."""
+    """uint8: 255 inside, 0 outside, and a ramp of one pixel in between.
+
+    Args:
+        edges: (N, 3) lines, with (a, b) of length one.
+        x: of the points, pixels.
+        y: as x.
+    """
     distances = (a * x + (b * y + (c + 0.5)) for a, b, c in edges.tolist())
     return cv2.convertScaleAbs(np.clip(reduce(np.minimum, distances), 0, 1), alpha=255)
 

@@ -15,7 +15,12 @@ RGB_FROM = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 
 
 def list_images(named: str | Sequence[str], setting: str, example: str) -> tuple[str, ...]:
-    """The files that a glob matches, or those of a list, sorted; setting: which names them, for the message.
+    """The files that a glob matches, or those of a list, sorted.
+
+    Args:
+        named: a glob or a list of files.
+        setting: its name, for the message.
+        example: a glob, for the message.
 
     Raises FlowBenchError where there are none.
     """
@@ -30,9 +35,12 @@ def list_images(named: str | Sequence[str], setting: str, example: str) -> tuple
 
 
 def read_shrunk(path: str, longest_side: int, flags: int) -> np.ndarray | None:
-    """An image as RGB or RGBA, shrunk to at most `longest_side` pixels; None where OpenCV reads nothing of the kind.
+    """(h, w, 3 or 4) uint8 RGB or RGBA; None where OpenCV cannot read the file as such.
 
-    flags: as of cv2.imread.
+    Args:
+        path: of the image file.
+        longest_side: to which larger images are shrunk, pixels.
+        flags: of cv2.imread.
     """
     image = cv2.imread(path, flags)
     if image is None or image.dtype != np.uint8 or image.ndim != 3:

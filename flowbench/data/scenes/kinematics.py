@@ -25,7 +25,7 @@ LAYER_RIM = 0.3
 PERSPECTIVE = 0.12
 DEFORMED_SHARE = 0.25
 WAVES = 2
-# How much turn, zoom, shear and squeeze a linear motion has, each over its strength.
+# Relative strength of rotation, zoom, shear and squeeze in a linear motion.
 PARTS = np.array([1.0, 0.6, 0.3, 0.3])
 # The displacement of each corner is limited over the image's shorter side, a wave over its wavelength / 2 pi.
 # Beyond these, textures would be visibly resampled, or the deformation would fold.
@@ -37,7 +37,13 @@ LIMIT_MARGIN = 0.97
 
 
 def draw_camera_motion(rng: Generator, size: tuple[int, int], limit: float) -> Motion:
-    """A homography that moves no pixel of an image of `size` (height, width) by more than `limit` pixels."""
+    """A homography of the image plane.
+
+    Args:
+        rng: draws it.
+        size: (height, width) of the image.
+        limit: the largest displacement of a pixel of the image, pixels.
+    """
     height, width = size
     points = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
     from_centre = points - points.mean(0)
@@ -54,9 +60,15 @@ def draw_camera_motion(rng: Generator, size: tuple[int, int], limit: float) -> M
 
 
 def draw_layer_motion(rng: Generator, position: np.ndarray, radius: float, camera: Motion, limit: float) -> Motion:
-    """An affine motion, at times with a deformation, of a layer within `radius` pixels of `position` (x, y).
+    """An affine motion of a layer, at times with a deformation. The layer moves with the camera and, on top of that, on its
+    own.
 
-    The layer moves with the camera and, on top of that, on its own; in all by no more than `limit` pixels.
+    Args:
+        rng: draws the motion.
+        position: (x, y) of the layer's centre, pixels.
+        radius: of the layer, pixels.
+        camera: the camera's motion.
+        limit: the largest displacement in all, pixels.
     """
     speed = draw_speed(rng, LAYER_SPEED, limit)
     linear = _linear(rng, LAYER_RIM * speed / radius)
@@ -74,7 +86,13 @@ def draw_layer_motion(rng: Generator, position: np.ndarray, radius: float, camer
 
 
 def draw_speed(rng: Generator, median: float, limit: float) -> float:
-    """Pixels, at most `limit`; median: over the limit."""
+    """A log-normal speed in pixels.
+
+    Args:
+        rng: draws it.
+        median: as a share of the limit.
+        limit: the largest speed, pixels.
+    """
     return limit * min(1.0, median * math.exp(SPREAD * rng.standard_normal()))
 
 

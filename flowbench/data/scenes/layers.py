@@ -28,10 +28,13 @@ class Layer:
 
     Both images sample the canvas in the same way, each at its own coordinates.
 
-    texture: (h, w, 3) uint8 RGB; beyond its border it continues mirrored. mask: (h, w) uint8, 255 where the surface is,
-    bilinear between its pixels; None for a surface without end. canvas: (3, 3) affine map from frame 1 to canvas
-    pixels. edges: of a surface without end, (N, 3) lines (a, b, c): it is where a x + b y + c > 0 for all of them, in
-    canvas pixels, with a and b of length one.
+    Args:
+        texture: (h, w, 3) uint8 RGB, mirrored beyond its border.
+        mask: (h, w) uint8, 255 on the surface, bilinear between its pixels; None for an infinite surface.
+        canvas: (3, 3) affine map from frame 1 to canvas pixels.
+        motion: from frame 1 to frame 2.
+        edges: bounds of an infinite surface, (N, 3) lines (a, b, c): it is where a x + b y + c > 0 for all of them, in
+            canvas pixels, with a and b of length one.
     """
 
     texture: np.ndarray
@@ -41,7 +44,13 @@ class Layer:
     edges: np.ndarray | None = None
 
     def locate(self, frame: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Canvas coordinates of points of a frame (1 or 2)."""
+        """Canvas coordinates of points of a frame.
+
+        Args:
+            frame: 1 or 2.
+            x: float32, pixels.
+            y: as x.
+        """
         if frame == 1:
             return transform(self.canvas, x, y)
         if self.motion.waves:
@@ -118,7 +127,13 @@ def transformed_box(matrix: np.ndarray, box: Box) -> Box:
 
 
 def placement(angle: float, position: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The (3, 3) map from frame 1 to a canvas that is turned by `angle` and has its `centre` at `position`."""
+    """The (3, 3) map from frame 1 to the canvas of a layer.
+
+    Args:
+        angle: of the layer, radians.
+        position: (x, y) of its centre in frame 1, pixels.
+        centre: (x, y) on the canvas, pixels.
+    """
     cosine, sine = np.cos(angle), np.sin(angle)
     rotation = np.array([[cosine, sine], [-sine, cosine]])
     matrix = np.eye(3)

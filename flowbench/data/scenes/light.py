@@ -19,8 +19,11 @@ COARSENESS = 8
 class Lighting(Effect):
     """The light on image2 differs from that on image1.
 
-    gain: factor on brightness. tint: a further factor for each colour. slope: by how much the gain grows from the
-    middle to the rim of the image, in a random direction.
+    Args:
+        probability: see `Effect`.
+        gain: factor on brightness.
+        tint: a further factor for each colour.
+        slope: growth of the gain from the middle to the border of the image, in a random direction.
     """
 
     probability: float = 0.5
@@ -42,7 +45,11 @@ class Lighting(Effect):
 class Shadow(Effect):
     """A soft shadow lies on the scene, and moves on its own.
 
-    strength: the share of light that it takes. size: its radius over the image's. drift: pixels from image1 to image2.
+    Args:
+        probability: see `Effect`.
+        strength: the share of light that it takes.
+        size: its radius over the image's.
+        drift: its motion from image1 to image2, pixels.
     """
 
     probability: float = 0.3
@@ -64,9 +71,12 @@ class Shadow(Effect):
 
 @dataclass(frozen=True)
 class Fog(Effect):
-    """Bright haze lies before the scene, thicker in some places, and stays where it is.
+    """A bright haze in front of the scene, of uneven density, which does not move.
 
-    density: the share of light that comes from the haze. brightness: the haze's grey, as a share of white.
+    Args:
+        probability: see `Effect`.
+        density: the share of light that comes from the haze.
+        brightness: the haze's grey, as a share of white.
     """
 
     probability: float = 0.1

@@ -14,7 +14,10 @@ INVERSE_STEPS = 6
 class Wave:
     """One sinusoid of a smooth deformation: amplitude * sin(wavevector . point + phase).
 
-    amplitude: (x, y) pixels. wavevector: (x, y) radians a pixel. phase: radians.
+    Args:
+        amplitude: (x, y) pixels.
+        wavevector: (x, y) radians per pixel.
+        phase: radians.
     """
 
     amplitude: tuple[float, float]
@@ -76,7 +79,13 @@ Coordinate = TypeVar("Coordinate", float, np.ndarray)
 
 
 def transform(matrix: np.ndarray, x: Coordinate, y: Coordinate) -> tuple[Coordinate, Coordinate]:
-    """A (3, 3) homography applied to points; float32 in, float32 out."""
+    """A homography applied to points.
+
+    Args:
+        matrix: (3, 3).
+        x: float32 coordinates; the result is float32, too.
+        y: as x.
+    """
     # Python floats leave float32 arrays as they are; NumPy's float64 scalars would widen them.
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
     u, v = a * x + (b * y + c), d * x + (e * y + f)

@@ -1,4 +1,4 @@
-"""Colours that go together."""
+"""Colour palettes of natural scenes."""
 
 from __future__ import annotations
 

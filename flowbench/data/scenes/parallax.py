@@ -41,9 +41,15 @@ SHRINK = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """inverse_depth: q of the plane in frame 1. edges: (N, 3) lines (a, b, c): where a x + b y + c > 0 for all of them,
-    this plane is nearer than those before it in the list; in pixels. spread: the (2, 3) map from pixels (x, y, 1) to
-    points of the plane, times inverse depth. motion: of its points."""
+    """One plane of a background.
+
+    Args:
+        inverse_depth: q of the plane in frame 1.
+        edges: (N, 3) lines (a, b, c) in pixels: where a x + b y + c > 0 for all of them, this plane is nearer than those
+            before it in the list.
+        spread: the (2, 3) map from pixels (x, y, 1) to points of the plane, times inverse depth.
+        motion: of its points.
+    """
 
     inverse_depth: np.ndarray
     edges: np.ndarray
@@ -54,7 +60,10 @@ class Plane:
 def draw_planes(rng: Generator, size: tuple[int, int], limit: float) -> list[Plane]:
     """A back wall, half of the time a side wall, and a ground, from back to front.
 
-    No point that is seen in an image of `size` (height, width) moves by more than `limit` pixels.
+    Args:
+        rng: draws the planes and the camera's motion.
+        size: (height, width) of the image.
+        limit: the largest displacement of a visible point, pixels.
     """
     height, width = size
     focal = rng.uniform(*FOCAL_LENGTHS) * max(size)

@@ -33,7 +33,12 @@ def list_photographs(textures: str | Sequence[str]) -> tuple[str, ...]:
 def draw_photograph(rng: Generator, paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
     """A random part of a random photograph, resized: (h, w, 3) uint8 RGB.
 
-    It is hardly enlarged, which would blur it: one that is too small goes on mirrored.
+    It is hardly enlarged, which would blur it: one that is too small is continued mirrored.
+
+    Args:
+        rng: draws it.
+        paths: files of photographs.
+        size: (height, width) in pixels.
     """
     path = paths[int(rng.integers(len(paths)))]
     photograph = read_photograph(path, 0)

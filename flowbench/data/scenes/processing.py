@@ -25,8 +25,12 @@ LEAST_SIGMA = 0.5
 class Levels(Effect):
     """Tones are stretched to black and white, and the middle ones moved by a power.
 
-    black, white: the share of values that become 0, and 255. gamma: the power; above 1 darkens. drift: by how
-    much gain and power differ between the two images.
+    Args:
+        probability: see `Effect`.
+        black: the share of values that become 0.
+        white: the share of values that become 255.
+        gamma: the power; above 1 darkens.
+        drift: difference of gain and power between the two images.
     """
 
     probability: float = 0.7
@@ -49,9 +53,12 @@ class Levels(Effect):
 
 @dataclass(frozen=True)
 class Sharpen(Effect):
-    """What a blur takes away is added once more: an unsharp mask.
+    """Unsharp masking: the detail that a blur removes is added once more.
 
-    amount: how much of it is added. sigma: of the blur, in pixels.
+    Args:
+        probability: see `Effect`.
+        amount: factor of the detail that is added.
+        sigma: of the blur, in pixels.
     """
 
     probability: float = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 
 from flowbench.data.scenes.layers import Box, Layer, Window, clipped
 
-# A layer is what one sees where it covers more than half of a pixel.
+# A layer is visible where it covers more than half of a pixel.
 VISIBLE = 128
 POINTS_A_ROW = 512
 
@@ -19,8 +19,10 @@ POINTS_A_ROW = 512
 class Frame:
     """One image of a scene.
 
-    number: 1 or 2. image: (H, W, 3) uint8 RGB. owner: (H, W) uint8, the index of the topmost layer at each pixel's
-    centre.
+    Args:
+        number: 1 or 2.
+        image: (H, W, 3) uint8 RGB.
+        owner: (H, W) uint8, the index of the topmost layer at each pixel's centre.
     """
 
     number: int
@@ -29,7 +31,13 @@ class Frame:
 
 
 def render(scene: Sequence[Layer], number: int, size: tuple[int, int]) -> Frame:
-    """Frame 1 or 2 of a scene, composited from back to front; size: (height, width) in pixels."""
+    """One frame of a scene, composited from back to front.
+
+    Args:
+        scene: layers from back to front.
+        number: 1 or 2.
+        size: (height, width) in pixels.
+    """
     height, width = size
     background = scene[0].image(*scene[0].locate(number, *_grid((slice(0, height), slice(0, width)))))
     image = cv2.cvtColor(background, cv2.COLOR_RGBA2RGB)

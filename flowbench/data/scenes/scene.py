@@ -21,7 +21,10 @@ from flowbench.data.scenes.things import draw_radii, draw_things
 def draw_scene(settings: SceneSettings, rng: Generator, texture_rng: Generator) -> list[Layer]:
     """A scene's layers from back to front; the first fills the image.
 
-    Shapes and motions come from `rng` alone, so that the choice of textures does not change them.
+    Args:
+        settings: of the scene.
+        rng: draws shapes and motions, which therefore do not depend on the textures.
+        texture_rng: draws textures.
     """
     static = rng.random() < settings.static_fraction
     camera = draw_camera_motion(rng, settings.size, settings.limit)

@@ -15,14 +15,16 @@ REFERENCE_SIZE = (384, 512)
 
 @dataclass(frozen=True)
 class Shares:
-    """What scenes are made of, in shares from 0 to 1.
+    """Composition of scenes, in shares from 0 to 1.
 
-    photographs: of surfaces, where there are photographs. plain: of surfaces, in one colour or a slow gradient; the
-    rest of the surfaces have procedural textures. cutouts: of things, where there are cut-outs. thin: of things, such
-    as wires; the rest of the things have drawn outlines. parallax: of backgrounds, with several planes before one camera;
-    the rest are one plane.
+    Args:
+        photographs: share of the surfaces with a photograph, if photographs are given.
+        plain: share of the surfaces in one colour or a slow gradient; the rest have procedural textures.
+        cutouts: share of the things that are cut-outs, if cut-outs are given.
+        thin: share of the things that are thin, such as wires; the rest have drawn outlines.
+        parallax: share of the backgrounds with several planes before one camera; the rest are one plane.
 
-    Raises FlowBenchError for a share outside of [0, 1] and for shares of one whole that sum to more than 1.
+    Raises FlowBenchError for a share outside of [0, 1] and for shares of surfaces or things that sum to more than 1.
     """
 
     photographs: float = 0.6
@@ -37,13 +39,13 @@ class Shares:
             if not 0 <= share <= 1:
                 raise FlowBenchError(f"shares.{entry.name} is {share!r}: give a share from 0 to 1.")
         for first, second in (("photographs", "plain"), ("cutouts", "thin")):
-            whole = getattr(self, first) + getattr(self, second)
-            if whole > 1:
-                raise FlowBenchError(f"shares.{first} and shares.{second} sum to {whole:g}: give at most 1 in all.")
+            total = getattr(self, first) + getattr(self, second)
+            if total > 1:
+                raise FlowBenchError(f"shares.{first} and shares.{second} sum to {total:g}: give at most 1 in all.")
 
     @classmethod
     def from_config(cls, config: Mapping[str, float]) -> Shares:
-        """Reads {kind: share}; what is not named keeps its default. Raises FlowBenchError for a kind that does not exist."""
+        """Reads {kind: share}; missing kinds keep their defaults. Raises FlowBenchError for a kind that does not exist."""
         known = [entry.name for entry in fields(cls)]
         unknown = sorted(set(config) - set(known))
         if unknown:
@@ -53,12 +55,18 @@ class Shares:
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What the user can choose about scenes.
+    """The user's choices for scenes.
 
-    size: (height, width) in pixels. layers: the fewest and the most layers in front of the background.
-    max_displacement: pixels at 384x512. static_fraction: the share of scenes in which nothing moves. photographs,
-    cutouts: files, or none. motions: the fewest and the most motions of things, which then move in groups; None where
-    each moves on its own.
+    Args:
+        size: (height, width) in pixels.
+        layers: smallest and largest number of layers in front of the background.
+        max_displacement: pixels at 384x512.
+        static_fraction: the share of scenes in which nothing moves.
+        photographs: files.
+        cutouts: files.
+        shares: composition of the scenes.
+        motions: smallest and largest number of motions of things, which then move in groups; None where each moves on its
+            own.
     """
 
     size: tuple[int, int]

@@ -16,7 +16,13 @@ ONE_COLOUR_SHARE = 0.3
 
 
 def draw_surface(settings: SceneSettings, rng: Generator, size: Size) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of a random kind, by the settings' shares; size: (height, width) in pixels."""
+    """(h, w, 3) uint8 RGB of a random kind.
+
+    Args:
+        settings: give the shares of the kinds.
+        rng: draws the surface.
+        size: (height, width) in pixels.
+    """
     shares = settings.shares
     photographs = shares.photographs if settings.photographs else 0.0
     if shares.plain or photographs:

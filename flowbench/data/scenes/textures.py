@@ -86,7 +86,10 @@ PATTERNS: tuple[tuple[Callable[[Generator, Size, float], np.ndarray], float], ..
 def draw_texture(rng: Generator, size: Size, scale: float) -> np.ndarray:
     """A surface: (h, w, 3) uint8 RGB.
 
-    size: (height, width) in pixels. scale: the images' size over 384x512, which pattern sizes follow.
+    Args:
+        rng: draws pattern and colours.
+        size: (height, width) in pixels.
+        scale: the images' size over 384x512, to which pattern sizes are proportional.
     """
     field = pick(rng, PATTERNS)(rng, size, scale)
     roughness = rng.uniform(0.2, 0.5)

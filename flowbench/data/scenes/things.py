@@ -24,19 +24,21 @@ from flowbench.data.scenes.thin import draw_thin
 RADII = (0.06, 0.42)
 # A part of a group is at most this large, over the radius of the thing whose motion it shares.
 LARGEST_PART = 0.7
-# Cut-outs that have another surface than their own.
+# Share of the cut-outs that have another surface than their own.
 SILHOUETTE_SHARE = 0.15
-# Things that have an upper side stand on it, give or take this angle; the others lie at any.
+# Share of the things with an upper side that stand upright, and their largest angle from it in radians; the others are turned
+# by any angle.
 UPRIGHT_SHARE = 0.75
 LEANING = 0.2
-# Wires reach further than balls: the radius of thin things over that of others.
+# The radius of thin things over that of others: a wire is longer than a ball is wide.
 REACH_OF_THIN = 2.0
+# Share of the thin things in one colour.
 PLAIN_THIN_SHARE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class _Whole:
-    """A circle in frame 1, and the motion of all that lies within: a thing and its parts."""
+class _Group:
+    """A thing and its parts: a circle in frame 1, and the motion of everything within it."""
 
     position: np.ndarray
     radius: float
@@ -45,8 +47,15 @@ class _Whole:
 
 @dataclass(frozen=True, eq=False)
 class _Outline:
-    """mask: as that of a Layer. centre: (x, y) on it; the mask lies within `radius` pixels of it. upright: there is an
-    upper side. texture: None where any will do."""
+    """The outline of a thing.
+
+    Args:
+        mask: see Layer.
+        centre: (x, y) on the mask, which lies within `radius` pixels of it.
+        radius: pixels.
+        upright: whether it has an upper side.
+        texture: its own, (h, w, 3) uint8 RGB; None where any texture fits.
+    """
 
     mask: np.ndarray
     centre: np.ndarray
@@ -56,7 +65,7 @@ class _Outline:
 
 
 def draw_radii(settings: SceneSettings, rng: Generator) -> list[float]:
-    """How large things are, in pixels, from back to front."""
+    """Radii of things in pixels, from back to front."""
     fewest, most = settings.layers
     smallest, largest = np.log(RADII)
     radii = np.exp(rng.uniform(smallest, largest, int(rng.integers(fewest, most + 1))))
@@ -68,26 +77,34 @@ def draw_radii(settings: SceneSettings, rng: Generator) -> list[float]:
 def draw_things(
     settings: SceneSettings, radii: Sequence[float], carrier: Carrier, rng: Generator, texture_rng: Generator
 ) -> list[Layer]:
-    """A layer for each radius; textures come from `texture_rng`, all else from `rng`."""
+    """A layer per radius.
+
+    Args:
+        settings: of the scene.
+        radii: pixels, from back to front.
+        carrier: the background's motion, with which things move.
+        rng: draws outlines, positions and motions.
+        texture_rng: draws textures.
+    """
     motions = (
         len(radii) if settings.motions is None else int(rng.integers(settings.motions[0], settings.motions[1] + 1))
     )
     layers: list[Layer] = []
-    wholes: list[_Whole] = []
+    groups: list[_Group] = []
     for radius in radii:
-        whole = None if len(wholes) < motions else wholes[rng.integers(motions)]
-        largest = math.inf if whole is None else LARGEST_PART * whole.radius
+        group = None if len(groups) < motions else groups[rng.integers(motions)]
+        largest = math.inf if group is None else LARGEST_PART * group.radius
         outline = _draw_outline(settings, radius, largest, rng, texture_rng)
-        position = _draw_position(settings, outline, whole, rng)
+        position = _draw_position(settings, outline, group, rng)
         canvas = placement(_draw_angle(outline, rng), position, outline.centre)
-        if whole is None:
+        if group is None:
             motion = draw_layer_motion(rng, position, outline.radius, carrier(position), settings.limit)
-            whole = _Whole(position, outline.radius, motion)
-            wholes.append(whole)
+            group = _Group(position, outline.radius, motion)
+            groups.append(group)
         texture = outline.texture
         if texture is None:
             texture = draw_surface(settings, texture_rng, outline.mask.shape)
-        layers.append(Layer(texture, outline.mask, canvas, whole.motion))
+        layers.append(Layer(texture, outline.mask, canvas, group.motion))
     return layers
 
 
@@ -119,11 +136,11 @@ def _thin(radius: float, rng: Generator, texture_rng: Generator) -> _Outline:
     return _Outline(mask, _middle(mask), radius, upright=True, texture=texture)
 
 
-def _draw_position(settings: SceneSettings, outline: _Outline, whole: _Whole | None, rng: Generator) -> np.ndarray:
-    """Anywhere in the image, or within the whole that the outline is a part of: (x, y)."""
-    if whole is None:
+def _draw_position(settings: SceneSettings, outline: _Outline, group: _Group | None, rng: Generator) -> np.ndarray:
+    """(x, y): anywhere in the image, or within the group."""
+    if group is None:
         return rng.uniform(-0.05, 1.05, 2) * settings.size[::-1]
-    return whole.position + direction(rng) * rng.uniform(0, whole.radius - outline.radius)
+    return group.position + direction(rng) * rng.uniform(0, group.radius - outline.radius)
 
 
 def _draw_angle(outline: _Outline, rng: Generator) -> float:

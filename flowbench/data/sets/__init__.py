@@ -1,1 +1,1 @@
-"""The field's data sets, and a user's own: each lists where its pairs lie; `pair_files` reads them."""
+"""Public data sets, and a user's own: each lists the files of its pairs; `pair_files` reads them."""

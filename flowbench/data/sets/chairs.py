@@ -17,8 +17,12 @@ _PUBLISHED = {"train": 22_232, "val": 640}
 class Chairs(PairFiles):
     """22,872 rendered pairs of 512x384.
 
-    split: train or val, as split_file says: a line a pair, 1 for training and 2 for validation; None for the official
-    FlyingChairs_train_val.txt in the root.
+    Args:
+        root: the folder that holds `data/`.
+        split: train or val.
+        split_file: one line per pair, 1 for training and 2 for validation; None for the official FlyingChairs_train_val.txt
+            in the root.
+        at_most: see `PairFiles`.
     """
 
     title = "FlyingChairs"

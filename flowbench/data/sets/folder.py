@@ -1,4 +1,4 @@
-"""Images and flow of one's own, wherever they lie."""
+"""A user's own images and flow, in any folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from flowbench.data.pair_files import PairFiles, PairPaths
-from flowbench.data.sets.matching import MatchedFile, Words, brought_together, listed, matching, refuse_several
+from flowbench.data.sets.matching import MatchedFile, Words, listed, matching, paired_files, refuse_several
 from flowbench.errors import FlowBenchError
 from flowbench.io.flow import SUFFIXES as FLOW_SUFFIXES
 from flowbench.io.frames import ImageFrames, is_pattern, natural_order
@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 class Folder(PairFiles):
     """The images that a pattern matches, each folder of them a sequence: a pair is image number n and number n + step.
 
-    Nothing is matched by its position. A flow file belongs to the pair whose first image has the same name (what stands for
-    the wildcards of the patterns), or else the same number. An image whose next one or whose flow is missing is no pair;
-    `left_out` tells.
+    Files are never matched by their order. A flow file belongs to the pair whose first image has the same name (the text in
+    place of the patterns' wildcards), or else the same number. An image without a next one or without flow makes no pair;
+    `left_out` lists these.
 
     Args:
         images: a pattern ("frames/*.png", "videos/*/*.png") or a folder.
         flow: a pattern with the suffix of flow files, matched as images are; None where there is no ground truth.
         second: a pattern of second images, where these have names of their own ("img2/*.png"): they belong to the first
             images as flow files do, and numbers need not follow one another.
-        step: how much higher the number of a second image is than that of the first.
-        white: the value of white in 16-bit images, as `read_image` has it.
+        step: difference of the numbers of second and first image.
+        white: the value of white in 16-bit images, see `read_image`.
 
-    Listing raises FlowBenchError, with the names of both, where names and numbers do not tell what belongs together.
+    Listing raises FlowBenchError, with the names of both, where neither names nor numbers match.
     """
 
     title = "Your pictures"
@@ -84,20 +84,20 @@ class Folder(PairFiles):
         images = matching("data.images", self.images, IMAGE_SUFFIXES)
         flows = [] if self.flow is None else matching("data.flow", self.flow, FLOW_SUFFIXES)
         second_of = self._next_images(images) if self.second is None else self._second_images(images, self.second)
-        flow_of = self._together(images, flows, f"data.flow={self.flow}") if flows else {}
+        flow_of = self._paired_with(images, flows, f"data.flow={self.flow}") if flows else {}
         complete = [image for image in images if image in second_of and (image in flow_of or not flows)]
         left_out = _left_out(images, second_of, flows, flow_of, complete)
         if not complete:
             raise FlowBenchError(f"data.images={self.images}: no pair is complete: {'; '.join(left_out)}.")
-        for each in left_out:
-            log.warning("data.images=%s: %s.", self.images, each)
+        for sentence in left_out:
+            log.warning("data.images=%s: %s.", self.images, sentence)
         return self._pairs(complete, second_of, flow_of), left_out
 
-    def _together(self, images: list[MatchedFile], others: list[MatchedFile], option: str) -> _Others:
-        return brought_together(images, others, first_option=f"data.images={self.images}", second_option=option)
+    def _paired_with(self, images: list[MatchedFile], others: list[MatchedFile], option: str) -> _Others:
+        return paired_files(images, others, first_option=f"data.images={self.images}", second_option=option)
 
     def _second_images(self, images: list[MatchedFile], second: str) -> _Others:
-        return self._together(images, matching("data.second", second, IMAGE_SUFFIXES), f"data.second={second}")
+        return self._paired_with(images, matching("data.second", second, IMAGE_SUFFIXES), f"data.second={second}")
 
     def _next_images(self, images: list[MatchedFile]) -> _Others:
         """The image whose number is `step` higher, of each that has one in its folder."""

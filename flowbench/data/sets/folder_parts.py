@@ -23,12 +23,12 @@ class FolderDivision:
     Args:
         whole: the folder.
         shares: of all pairs, from 0 to 1, by "val" and "test"; training has the first pairs, validation the next, test the
-            last. Cut is where a sequence ends, if one ends nearby; a pair at a cut that shares an image with the part
-            behind it is left out.
+            last. A cut is moved to the end of a sequence, if one ends nearby; otherwise the pair at the cut that shares an
+            image with the next part is left out.
         lists: text files by "train", "val" and "test", in place of shares; each line is the name of a sequence or of a pair
             ("video_1", "video_1/0007"). What no list names is not used.
 
-    Using a part raises FlowBenchError where one is empty, or a list names what is not there, or two name one image.
+    Using a part raises FlowBenchError where one is empty, a list has an unknown name, or two lists share an image.
     """
 
     def __init__(self, whole: Folder, *, shares: Mapping[str, float], lists: Mapping[str, str]) -> None:
@@ -117,8 +117,8 @@ class FolderPart(PairFiles):
 def _nearest_border(pairs: Sequence[PairPaths], cut: int, reach: int) -> int:
     """The index nearest to `cut`, at most `reach` away, at which a sequence begins; `cut` itself where there is none."""
     near = range(max(1, cut - reach), min(len(pairs), cut + reach + 1))
-    borders = [place for place in near if _sequence(pairs[place - 1]) != _sequence(pairs[place])]
-    return min(borders, key=lambda place: abs(place - cut), default=cut)
+    borders = [index for index in near if _sequence(pairs[index - 1]) != _sequence(pairs[index])]
+    return min(borders, key=lambda index: abs(index - cut), default=cut)
 
 
 def _apart(pairs: Sequence[PairPaths], others: Sequence[PairPaths]) -> list[PairPaths]:

@@ -14,7 +14,10 @@ _FOLDERS = {"train": "training", "test": "testing"}
 class Kitti(PairFiles):
     """KITTI 2015: images from a driving car, about 1242x375, with sparse ground truth, also of other cars.
 
-    split: train, or test, whose ground truth the benchmark's server keeps.
+    Args:
+        root: the folder that holds `training/` and `testing/`.
+        split: train, or test, whose ground truth the benchmark's server keeps.
+        at_most: see `PairFiles`.
     """
 
     title = "KITTI 2015"

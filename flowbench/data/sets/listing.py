@@ -11,7 +11,13 @@ from flowbench.errors import FlowBenchError
 
 
 def numbered(folder: Path, before: str, after: str) -> dict[int, Path]:
-    """The files named `before`<number>`after` by their number, in its order; none where there is no such folder."""
+    """The files named `before`<number>`after` by their number, in order; none where the folder is missing.
+
+    Args:
+        folder: is not searched below.
+        before: the text in front of the number.
+        after: the text behind it.
+    """
     if not folder.is_dir():
         return {}
     name = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
@@ -27,7 +33,13 @@ def subfolders(folder: Path) -> list[Path]:
 def chosen(title: str, option: str, found: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """The values of an option that takes one or several of `known`.
 
-    Raises FlowBenchError, naming the option, for none, one that is not known, or one that is given twice.
+    Args:
+        title: the data set's, for the message.
+        option: the setting's name, for the message.
+        found: the user's value or values.
+        known: all possible values.
+
+    Raises FlowBenchError for no value, one that is not known, or one that is given twice.
     """
     values = (found,) if isinstance(found, str) else tuple(found)
     if not values or not set(values) <= set(known) or len(set(values)) < len(values):
@@ -45,7 +57,13 @@ def chosen_split(title: str, split: str, known: Sequence[str]) -> str:
 def picked(option: str, folders: Sequence[Path], only: Sequence[str] | None, leave_out: Sequence[str]) -> list[Path]:
     """The folders named in `only`, all for None, without those named in `leave_out`.
 
-    option: how a message calls the folders. Raises FlowBenchError for a name that is no folder's.
+    Args:
+        option: the folders' name in a message.
+        folders: all of them.
+        only: names.
+        leave_out: names.
+
+    Raises FlowBenchError for a name that is no folder's.
     """
     there = {folder.name for folder in folders}
     strange = [name for name in (*(only or ()), *leave_out) if name not in there]

@@ -1,4 +1,4 @@
-"""Files that a pattern matches, told apart and brought together by what stands for the pattern's wildcards."""
+"""Files that a pattern matches, identified and paired by the text that the wildcards matched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True)
 class MatchedFile:
-    """A file with what stands for the wildcards of its pattern: in its folders, and in its own name without the suffix."""
+    """A file with the text that its pattern's wildcards matched.
+
+    Args:
+        path: the file.
+        folder_words: matched in its folders.
+        name_words: matched in its own name without the suffix.
+    """
 
     path: Path
     folder_words: Words
@@ -44,7 +50,12 @@ class MatchedFile:
 def matching(option: str, pattern: str, suffixes: Sequence[str]) -> list[MatchedFile]:
     """The files with one of the suffixes that a pattern matches, or that lie in a folder, in natural order.
 
-    Raises FlowBenchError, naming the config's option, where there are none.
+    Args:
+        option: the setting's name, for the message.
+        pattern: a glob or a folder.
+        suffixes: in lower case, with the dot.
+
+    Raises FlowBenchError where there are none.
     """
     whole = pattern if is_pattern(pattern) else f"{glob.escape(pattern)}/*"
     found = [name for name in glob.glob(whole, recursive=True) if Path(name).suffix.lower() in suffixes]
@@ -88,13 +99,20 @@ def _wildcards_expression(wildcards: str) -> str:
     return re.sub(r"\*|\?|\[!", lambda found: {"*": "[^/]*", "?": "[^/]", "[!": "[^"}[found[0]], wildcards)
 
 
-def brought_together(
+def paired_files(
     firsts: Sequence[MatchedFile], seconds: Sequence[MatchedFile], *, first_option: str, second_option: str
 ) -> dict[MatchedFile, MatchedFile]:
-    """Those of the seconds that belong to the firsts: whose words are the same, or else the last numbers in them.
+    """Pairs of files: those whose wildcard text is the same, or else the last number in it.
 
-    Some may be missing on either side, but not half of both. first_option, second_option: how a message calls where they
-    come from. Raises FlowBenchError, with examples of both, where neither brings them together, or several are alike.
+    Some may be missing on either side, but not half of both.
+
+    Args:
+        firsts: files.
+        seconds: files that belong to them.
+        first_option: the first files' setting, for the message.
+        second_option: the second files' setting.
+
+    Raises FlowBenchError, with examples of both, where neither matches them, or the match is ambiguous.
     """
     for identity in (_as_written, _names_by_number, _by_number):
         first_of, second_of = (_grouped(files, identity) for files in (firsts, seconds))

@@ -12,15 +12,19 @@ DIFFICULTIES = ("Easy", "Hard")
 
 
 class TartanAir(PairFiles):
-    """A drone's flight through rendered places, 640x480; the left camera.
+    """A drone's flight through rendered environments, 640x480; the left camera.
 
     The flow is computed from depth and the camera's motion. Its mask marks where that does not lead to the same point of
-    image2: 1 where another depth was found there, 10 where something nearer comes to the same place, 100 outside the
-    image or behind the camera. None of these count as valid: some are occluded, and some move by themselves, and the mask
-    does not tell them apart.
+    image2: 1 where another depth was found there, 10 where something nearer moves to the same pixel, 100 outside the
+    image or behind the camera. None of these count as valid: some are occluded, some move by themselves, and the mask does
+    not distinguish them.
 
-    environments: the names of those that are used, null for all; leave_out: of those that are not, to validate on them.
-    difficulties: of Easy and Hard.
+    Args:
+        root: the folder that holds a folder per environment.
+        environments: the names of those that are used, null for all.
+        leave_out: the names of those that are not used, to validate on them.
+        difficulties: of Easy and Hard.
+        at_most: see `PairFiles`.
     """
 
     title = "TartanAir"
@@ -44,19 +48,19 @@ class TartanAir(PairFiles):
         self.difficulties = chosen(self.title, "difficulties", difficulties, DIFFICULTIES)
 
     def list_pairs(self) -> list[PairPaths]:
-        places = picked("TartanAir's environments", subfolders(self.root), self.environments, self.leave_out)
+        environments = picked("TartanAir's environments", subfolders(self.root), self.environments, self.leave_out)
         return [
             pair
-            for place in places
+            for environment in environments
             for difficulty in self.difficulties
-            for flight in _flights(place, difficulty)
-            for pair in _pairs_of(flight, f"tartanair/{place.name}/{difficulty}/{flight.name}")
+            for flight in _flights(environment, difficulty)
+            for pair in _pairs_of(flight, f"tartanair/{environment.name}/{difficulty}/{flight.name}")
         ]
 
 
-def _flights(place: Path, difficulty: str) -> list[Path]:
+def _flights(environment: Path, difficulty: str) -> list[Path]:
     # The archives hold a folder of the environment's name, which some unpack into another.
-    folders = (place / difficulty, place / place.name / difficulty)
+    folders = (environment / difficulty, environment / environment.name / difficulty)
     return [flight for folder in folders if folder.is_dir() for flight in subfolders(folder)]
 
 

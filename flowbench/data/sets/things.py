@@ -1,4 +1,4 @@
-"""FlyingThings3D (Mayer et al., CVPR 2016, arXiv 1512.02134), as a whole and as the published subset."""
+"""FlyingThings3D (Mayer et al., CVPR 2016, arXiv 1512.02134): the full data set and the published subset."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _FLOW_NAMES = {"future": "OpticalFlowIntoFuture_", "past": "OpticalFlowIntoPast_
 class Things(PairFiles):
     """Videos of ten frames, 960x540, of things that fly about at random; the left camera.
 
-    split: train or test, which the subset calls val. passes: of clean and final. directions: future, from a frame to the
-    next, and past, from the next one back. The whole set and the subset have trees of their own; `tree_found` says which
-    lies under the root.
+    The full data set and the subset have different folder trees; `tree_found` is the one under the root.
+
+    Args:
+        root: the folder of either tree.
+        split: train or test, which the subset calls val.
+        passes: of clean and final.
+        directions: future, from a frame to the next, and past, from the next one back.
+        at_most: see `PairFiles`.
     """
 
     title = "FlyingThings3D"
@@ -64,7 +69,7 @@ or, of FlyingThings3D_subset,
         return [pair for name in self.passes for direction in self.directions for pair in pairs_of(name, direction)]
 
     def published_count(self) -> int | None:
-        """Of the whole set; nobody says how many pairs the subset holds."""
+        """Of the full data set; the subset's number of pairs is not published."""
         if self.tree_found == "subset":
             return None
         return len(self.passes) * len(self.directions) * _PAIRS_OF_A_PASS_AND_DIRECTION[self.split]

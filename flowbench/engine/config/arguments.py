@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 
 from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
+from flowbench.former_names import current_key
 
 # Hydra's own options: those that stand alone, and those that take the next word.
 FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--info", "-i"}
@@ -119,6 +120,12 @@ def _refuse_option(word: str, following: str) -> None:
     value = value if equals or following.startswith("-") else following
     instead = f"{name.replace('-', '_')}={value or '<value>'}"
     raise FlowBenchError(f"There is no option '{word}': settings are written without dashes, such as {instead}.")
+
+
+def current_word(word: str) -> str:
+    """The word under today's name of its setting, below the top level of a program's."""
+    found = _SETTING.fullmatch(word)
+    return f"{found['sign']}{current_key(found['key'])}={found['value']}" if found else word
 
 
 def _renamed(word: str, names: Mapping[str, str]) -> str:

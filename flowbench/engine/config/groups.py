@@ -11,8 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from flowbench.configs import build, config_folder
+from flowbench.configs import build, config_folder, with_current_settings
 from flowbench.data.datamodule import FlowDataModule
+from flowbench.engine.config.arguments import current_word
 from flowbench.engine.config.choices import check_choices
 from flowbench.errors import FlowBenchError
 
@@ -65,12 +66,12 @@ def data_modules(data: DictConfig | Sequence[DictConfig] | None) -> list[FlowDat
 def _of_the_model(change: str) -> str:
     """A change of a value, model.<key>=..., or the choice of a part that has a group of its own, model/<group>=..."""
     is_group = (config_folder() / "model" / change.partition("=")[0]).is_dir()
-    return f"model/{change}" if is_group else f"model.{change}"
+    return f"model/{change}" if is_group else current_word(f"model.{change}")
 
 
 def _composed(overrides: list[str], program: str | None = None) -> DictConfig:
     with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose(program, overrides)
+        return with_current_settings(compose(program, overrides))
 
 
 @contextmanager

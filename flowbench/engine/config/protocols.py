@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from flowbench.models.base import FlowModel
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 log = logging.getLogger(__name__)
 

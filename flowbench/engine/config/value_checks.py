@@ -21,11 +21,11 @@ from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.scenes import SyntheticScenes
 from flowbench.engine.config.kinds import Amount, Count, FromZero, Positive, Range, Size, read, shown
 from flowbench.errors import FlowBenchError
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 _PACKAGES = ("flowbench.", "torch.", "pytorch_lightning.")
 # What settings without a target of their own, or beside those that a target names itself, are handed on to.
-_HANDED_ON = {"data": FlowDataModule, "data.scenes": SyntheticScenes, "data.protocol": Protocol}
+_HANDED_ON = {"data": FlowDataModule, "data.scenes": SyntheticScenes, "data.protocol": EvalProtocol}
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 

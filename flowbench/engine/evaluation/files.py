@@ -29,7 +29,7 @@ class EvaluationResult:
 
     settings: whatever changes the numbers. samples: one row a pair, in the data's order. sequences: one row a sequence.
     solver: means of what a solver did. traces: its residuals, one a pair. compared: one row a step limit or a threshold.
-    headline: the measures that papers report on this data.
+    reported_metrics: the measures that papers report on this data.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class EvaluationResult:
     solver: dict[str, float] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
     compared: list[dict[str, Any]] = field(default_factory=list)
-    headline: Sequence[str] = ("epe",)
+    reported_metrics: Sequence[str] = ("epe",)
 
     @property
     def title(self) -> str:
@@ -82,7 +82,7 @@ def write_summary(folder: Path, results: Sequence[EvaluationResult]) -> None:
             "data": result.settings["data"],
             "pairs": result.settings["pairs"],
             "steps": result.settings["steps"],
-            **{name: result.metrics[name] for name in result.headline if name in result.metrics},
+            **{name: result.metrics[name] for name in result.reported_metrics if name in result.metrics},
         }
         for result in results
     ]

@@ -27,7 +27,7 @@ from flowbench.engine.prediction.writers import Sink
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
-from flowbench.structures import Protocol
+from flowbench.structures import EvalProtocol
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Prediction:
     stream: PairStream
     forward: AbstractContextManager[list[Sink]]
     backward: list[Sink]
-    protocol: Protocol = field(default_factory=Protocol)
+    protocol: EvalProtocol = field(default_factory=EvalProtocol)
     notes: Callable[[int], Iterable[str]] = lambda pairs: ()
 
 

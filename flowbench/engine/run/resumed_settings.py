@@ -11,6 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowbench.builder import targets
+from flowbench.configs import with_current_settings
+from flowbench.engine.config.arguments import current_word
 from flowbench.errors import FlowBenchError
 from flowbench.targets import PARTS, TRAINING, current
 
@@ -72,7 +74,7 @@ def words_of_run(folder: Path) -> list[str]:
         command = json.loads((folder / "provenance.json").read_text())["command"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [str(word) for word in command[1:]] if isinstance(command, list) else []
+    return [current_word(str(word)) for word in command[1:]] if isinstance(command, list) else []
 
 
 def _variables(text: str) -> tuple[set[str], str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from flowbench.configs import with_current_settings
 from flowbench.engine.config.groups import chosen_data, data_config
 from flowbench.engine.config.kinds import is_list, read
 from flowbench.engine.config.value_checks import check_group
@@ -60,6 +61,7 @@ def settings_of(kind: type[S], config: DictConfig, overrides: Sequence[str] = ()
         config: That of conf/<program>.yaml with the user's changes.
         overrides: The changes, for a list of data sets: Hydra would merge their configs into one.
     """
+    config = with_current_settings(config)
     names = {field.name for field in dataclasses.fields(kind)}
     given = {name: _plain(config[name]) for name in names if name in config}
     if "others" in names:

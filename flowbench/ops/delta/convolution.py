@@ -1,7 +1,8 @@
-"""Delta convolutions: only what changed in the input is convolved, and added to the last output (DeltaDEQ, NeurIPS 2024).
+"""Delta convolutions: changes of the input are convolved, and added to the last output (DeltaDEQ, NeurIPS 2024).
 
-A layer remembers what it has propagated of its input, m, and the convolution of that, c. An iteration that converges changes
-less and less, so that ever fewer changes x - m are worth propagating. The memory is passed in and out: a layer holds none.
+A layer's memory is the part of its input that it has propagated, m, and the convolution of m, c. In an iteration that
+converges, fewer and fewer changes x - m exceed a threshold and are propagated. The memory is an argument and a result: a
+layer itself holds no state.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ Scale = Literal["absolute", "relative"]
 
 @dataclass(frozen=True, kw_only=True)
 class Delta:
-    """The rule by which changes are propagated, what is remembered of the rest, and how it is carried out.
+    """The rule by which changes are propagated.
 
     Args:
-        threshold: changes up to this are dropped; 0 drops exact equals alone.
-        rule: "element" drops each change by itself, the published rule, which saves multiplications that only special
-            hardware can leave out. "pixel" drops all channels of a pixel whose change has an RMS over the channels of at
-            most `threshold`: whole rows of a matrix product.
-        memory: "bounded" remembers x where it was propagated, so that what was dropped is not lost but waits: no element
-            (pixel: no RMS) of x - m ever exceeds the threshold, and c is the convolution of m. "reference", the published
-            code's, remembers x everywhere: what was dropped is lost, and the error may grow with the steps.
-        execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the quicker one at each step.
-        scale: "absolute" has one threshold for all layers, in the units of their inputs, as published. "relative" has it as
-            a share of a layer's own unit, which is the RMS of its input at the first step times its
+        threshold: changes up to this are dropped; 0 drops only changes of exactly zero.
+        rule: "element", the published rule, drops single elements, which saves multiplications on special hardware only.
+            "pixel" drops all channels of a pixel whose change has an RMS over the channels of at most `threshold`, and so
+            rows of a matrix product.
+        memory: "bounded" sets m to x where x was propagated: dropped changes accumulate in x - m until they exceed the
+            threshold, and c is always the convolution of m. "reference", the published code's, sets m to x everywhere:
+            dropped changes are lost, and the error may grow with the steps.
+        execution: "sparse" multiplies the propagated pixels alone; "dense" all; "auto" takes the faster at each step.
+        scale: "absolute", one threshold for all layers, in the units of their inputs, as published. "relative", the
+            threshold is a share of a layer's own unit: the RMS of its input at the first step times its
             `DeltaConv.threshold_scale`.
     """
 
@@ -73,13 +74,13 @@ class Delta:
 
 @dataclass(frozen=True)
 class DeltaMemory:
-    """What one layer remembers for one batch. A step changes its tensors in place.
+    """The memory of one layer for one batch. A step changes its tensors in place.
 
     Attributes:
         input: m, (B, Cin, H, W).
-        padded: c with bias and constant, (B, H + 2 ph, W + 2 pw, Cout), whose borders hold what falls outside of the map.
-        unit: (B,), what thresholds are multiplied by.
-        constant: (B, Cout, H, W), that of the last call.
+        padded: c with bias and constant, (B, H + 2 ph, W + 2 pw, Cout), with borders for outputs outside of the map.
+        unit: (B,), factors of the threshold.
+        constant: (B, Cout, H, W), the last call's.
     """
 
     input: Tensor
@@ -97,12 +98,13 @@ class DeltaMemory:
 
 @dataclass(frozen=True)
 class DeltaResult:
-    """What a delta convolution gives.
+    """The result of a delta convolution.
 
     Attributes:
         output: (B, Cout, H, W), the memory's own, and not to be changed in place.
         memory: for the next step.
-        active: where x was propagated, bool, (B, C or 1, H, W); None at the first step, which propagates all.
+        active: the active mask, where x was propagated, (B, C or 1, H, W) bool; None at the first step, which propagates
+            everything.
     """
 
     output: Tensor
@@ -118,8 +120,8 @@ class DeltaConv:
         weight: (Cout, Cin, kh, kw), without gradient.
         bias: (Cout,) or None, without gradient.
         pixels: the kernel for single pixels.
-        threshold_scale: what relative thresholds of this layer are multiplied by.
-        unit: what relative thresholds are a share of; None for the RMS of the first input.
+        threshold_scale: factor of relative thresholds of this layer.
+        unit: relative thresholds are a share of it; None for the RMS of the first input.
     """
 
     weight: Tensor

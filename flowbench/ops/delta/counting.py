@@ -52,14 +52,27 @@ class Work:
 
 @lru_cache(maxsize=64)
 def uses_of_pixels(height: int, width: int, kernel: tuple[int, int], *, device: torch.device | None = None) -> Tensor:
-    """(H, W) int64: how many outputs inside a map of this size use each of its pixels, for a kernel of odd sides."""
+    """(H, W) int64: the number of outputs inside the map that use each of its pixels.
+
+    Args:
+        height: of the map.
+        width: of the map.
+        kernel: (height, width), both odd.
+        device: of the result.
+    """
     outputs = torch.ones(1, 1, height, width, dtype=torch.float64, device=device)
     elements = torch.ones(1, 1, *kernel, dtype=torch.float64, device=device)
     return F.conv2d(outputs, elements, padding=(kernel[0] // 2, kernel[1] // 2))[0, 0].round().long()
 
 
 def propagated_macs(active: Tensor, kernel: tuple[int, int], outputs: int) -> Tensor:
-    """active: (B, C, H, W) bool -> (B,), the multiply-accumulates of these elements, in single precision."""
+    """(B,): the multiply-accumulates of the active elements, in single precision.
+
+    Args:
+        active: (B, C, H, W) bool.
+        kernel: (height, width).
+        outputs: output channels.
+    """
     elements = active[:, 0] if active.shape[1] == 1 else active.sum(dim=1)
     uses = _uses_of_pixels_in_single_precision(*active.shape[-2:], kernel, device=active.device)
     return (elements.flatten(1).to(uses.dtype) @ uses) * outputs
@@ -67,7 +80,13 @@ def propagated_macs(active: Tensor, kernel: tuple[int, int], outputs: int) -> Te
 
 @lru_cache(maxsize=64)
 def dense_macs(shape: tuple[int, int, int], kernel: tuple[int, int], outputs: int) -> int:
-    """Those of all elements of an input of this shape, (C, H, W)."""
+    """The multiply-accumulates of a dense convolution.
+
+    Args:
+        shape: (C, H, W) of the input.
+        kernel: (height, width).
+        outputs: output channels.
+    """
     return shape[0] * outputs * int(uses_of_pixels(*shape[1:], kernel).sum())
 
 

@@ -1,4 +1,4 @@
-"""The lookup of the correlation under the pixel rule: a window whose centre has hardly moved is not looked up again."""
+"""Lookup of the correlation under the pixel rule: windows whose centres have hardly moved are not looked up again."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BREAK_EVEN = 0.65
 
 @dataclass(frozen=True)
 class LookupMemory:
-    """What was looked up for one batch of pairs.
+    """The last lookup of one batch of pairs.
 
     Attributes:
-        coords: (B, H, W, 2), where the windows were looked up.
+        coords: (B, H, W, 2), the centres of the windows.
         windows: (B, H, W, channels).
     """
 
@@ -38,8 +38,12 @@ class LookupMemory:
 class DeltaLookup:
     """A correlation whose coordinates follow the pixel rule.
 
-    Pixels whose coordinates have moved by an RMS of at most delta.threshold times `unit`, in pixels of the feature map, keep
-    their windows.
+    Pixels whose coordinates have moved by an RMS of at most delta.threshold times `unit` keep their windows.
+
+    Args:
+        correlation: of the pairs.
+        delta: the rule.
+        unit: pixels of the feature map.
     """
 
     correlation: Correlation

@@ -1,0 +1,59 @@
+"""Former names of settings, which old checkpoints, config files and commands still use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# The former key, and the last part of today's.
+FORMER: Mapping[str, str] = {
+    "data.protocol.headline": "reported_metrics",
+    "schedule.optimisation.lr_scheduler.overhang": "extra_steps",
+    "schedule.optimisation.undecayed": "no_weight_decay",
+}
+
+
+def current_key(key: str) -> str:
+    """Today's name of a setting, given by its dotted key."""
+    for former, name in FORMER.items():
+        if key == former or key.startswith(f"{former}."):
+            above, _, _ = former.rpartition(".")
+            return f"{above}.{name}{key[len(former) :]}"
+    return key
+
+
+def with_current_names(settings: Mapping[Any, Any], above: str = "") -> dict[str, Any]:
+    """A copy of plain settings under today's names.
+
+    Where a former name stands beside today's, as in a file that changes a setting of another file, its value counts.
+
+    Args:
+        settings: mappings, lists and plain values.
+        above: the dotted key of the settings, with a dot at its end; empty for those of a whole program or checkpoint.
+    """
+    result: dict[str, Any] = {}
+    former: dict[str, Any] = {}
+    for name, value in settings.items():
+        key = f"{above}{name}"
+        if isinstance(value, Mapping):
+            value = with_current_names(value, f"{key}.")
+        current = current_key(key)
+        if current == key:
+            result[name] = value
+        else:
+            former[current.rpartition(".")[2]] = value
+    for name, value in former.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = {**result[name], **value} if both else value
+    return result
+
+
+def has_former_names(settings: Any) -> bool:
+    """Whether plain settings hold a former name."""
+    return any(_holds(settings, former.split(".")) for former in FORMER)
+
+
+def _holds(node: Any, keys: list[str]) -> bool:
+    if not keys:
+        return True
+    return isinstance(node, Mapping) and keys[0] in node and _holds(node[keys[0]], keys[1:])

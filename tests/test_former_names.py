@@ -1,0 +1,57 @@
+"""Settings under their former names: on the command line, in config files, and in checkpoints and runs of before."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowbench.checkpoints.settings import plain_settings
+from flowbench.configs import with_current_settings
+from flowbench.engine.config.arguments import hydra_words
+from flowbench.engine.run.resumed_settings import read_settings
+from flowbench.former_names import FORMER, current_key, with_current_names
+
+
+@pytest.mark.parametrize(
+    ("word", "current"),
+    [
+        ("schedule.optimisation.lr_scheduler.overhang=0", "schedule.optimisation.lr_scheduler.extra_steps=0"),
+        ("++schedule.optimisation.undecayed=[bias]", "++schedule.optimisation.no_weight_decay=[bias]"),
+        ("data.protocol.headline=[epe]", "data.protocol.reported_metrics=[epe]"),
+    ],
+)
+def test_words_of_the_command_line(word, current, capsys):
+    assert hydra_words([word], config="train") == [current]
+    key, now = (text.partition("=")[0].lstrip("+") for text in (word, current))
+    assert capsys.readouterr().err == f"{key}= is called {now}= today; the old name still works.\n"
+
+
+def test_a_former_name_counts_beside_todays_wherever_it_stands():
+    def merged(*names):
+        lr_scheduler = {name: number for number, name in enumerate(names)}
+        return with_current_names({"schedule": {"optimisation": {"lr_scheduler": lr_scheduler}}})
+
+    for names, expected in ((("extra_steps", "overhang"), 1), (("overhang", "extra_steps"), 0), (("overhang",), 0)):
+        assert merged(*names)["schedule"]["optimisation"]["lr_scheduler"] == {"extra_steps": expected}
+
+
+def test_a_config_keeps_its_references():
+    config = OmegaConf.create({"seed": 3, "schedule": {"optimisation": {"undecayed": "${seed}"}}})
+    assert with_current_settings(config).schedule.optimisation == {"no_weight_decay": 3}
+    current = OmegaConf.create({"schedule": {"optimisation": {"no_weight_decay": []}}})
+    assert with_current_settings(current) is current
+
+
+def test_a_run_of_before_is_resumed_under_todays_names(tmp_path):
+    own = OmegaConf.create({})
+    written = OmegaConf.create({"schedule": {"optimisation": {"lr_scheduler": {"overhang": 7}, "undecayed": ["bias"]}}})
+    OmegaConf.save(written, tmp_path / "config.yaml")
+    expected = {"optimisation": {"lr_scheduler": {"extra_steps": 7}, "no_weight_decay": ["bias"]}}
+    assert read_settings(tmp_path / "config.yaml", own).schedule == expected
+
+
+def test_a_checkpoint_of_before_is_read_under_todays_names():
+    settings = {"model": {"name": "raft", "network": {}}, "data": {"protocol": {"headline": ["1px"]}}}
+    assert plain_settings(settings)["data"] == {"protocol": {"reported_metrics": ["1px"]}}
+
+
+def test_no_setting_of_today_has_a_former_name():
+    assert len({*FORMER, *map(current_key, FORMER)}) == 2 * len(FORMER)
