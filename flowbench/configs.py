@@ -63,7 +63,17 @@ def plain(config: Any) -> Any:
 def with_current_settings(config: DictConfig) -> DictConfig:
     """The config under today's names of its settings; itself where it has no other."""
     written = OmegaConf.to_container(config, resolve=False)
-    return OmegaConf.create(with_current_names(cast(Any, written))) if has_former_names(written) else config
+    if not has_former_names(written):
+        return config
+    return OmegaConf.create(_with_current_references(with_current_names(cast(Any, written))))
+
+
+def _with_current_references(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _with_current_references(child) for name, child in node.items()}
+    if isinstance(node, list):
+        return [_with_current_references(child) for child in node]
+    return node.replace("${roots.", "${paths.") if isinstance(node, str) else node
 
 
 def file_settings(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 # The former key, and the last part of today's.
 FORMER: Mapping[str, str] = {
+    "roots": "paths",
     "data.protocol.headline": "reported_metrics",
     "schedule.optimisation.lr_scheduler.overhang": "extra_steps",
     "schedule.optimisation.undecayed": "no_weight_decay",
@@ -17,8 +18,8 @@ def current_key(key: str) -> str:
     """Today's name of a setting, given by its dotted key."""
     for former, name in FORMER.items():
         if key == former or key.startswith(f"{former}."):
-            above, _, _ = former.rpartition(".")
-            return f"{above}.{name}{key[len(former) :]}"
+            above = former[: former.rfind(".") + 1]
+            return f"{above}{name}{key[len(former) :]}"
     return key
 
 

@@ -88,7 +88,7 @@ def evaluated_data(settings: EvaluateSettings, remembered: Mapping[str, Any]) ->
     changes = plain(settings.data) or {}
     if not isinstance(remembered.get("data"), Mapping):
         raise FlowBenchError("The checkpoint does not say which data to evaluate on: add data=<name>.")
-    kept = remembered.get("paths", remembered.get("roots"))
+    kept = remembered.get("paths")
     own = settings.paths if settings.paths is not None else OmegaConf.create()
     written = cast(Mapping[str, Any], OmegaConf.to_container(own, resolve=False))
     roots = chosen_roots(kept if isinstance(kept, Mapping) else {}, plain(own), written)

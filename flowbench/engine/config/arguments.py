@@ -43,8 +43,6 @@ _NUMBERS_BELOW = {"shares"}
 
 # Settings that were called otherwise, by program: the old name, then today's.
 RENAMED = MappingProxyType({"analyse": {"steps": "iterations"}, "evaluate": {"steps": "iterations"}})
-# The same of whatever lies below a setting, of all programs.
-_RENAMED_ABOVE = MappingProxyType({"roots": "paths"})
 
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_$][\w./@$-]*)=(?P<value>.*)", re.S)
 _DELETION = re.compile(r"~(?P<key>[A-Za-z_][\w./@-]*)(=.*)?", re.S)
@@ -131,13 +129,12 @@ def current_word(word: str) -> str:
 def _renamed(word: str, names: Mapping[str, str]) -> str:
     """The word under today's name of its setting, with a line of notice where that is another."""
     key, equals, value = word.partition("=")
-    old = key.lstrip("+")
-    above, dot, below = old.partition(".")
-    name = f"{_RENAMED_ABOVE[above]}.{below}" if dot and above in _RENAMED_ABOVE else names.get(old)
-    if not equals or name is None:
-        return word
-    print(f"{old}= is called {name}= today; the old name still works.", file=sys.stderr)
-    return f"{key.removesuffix(old) if dot else ''}{name}={value}"
+    name = names.get(key.lstrip("+"))
+    current = f"{name}={value}" if equals and name else current_word(word)
+    if current != word:
+        now = current.partition("=")[0].lstrip("+")
+        print(f"{key.lstrip('+')}= is called {now}= today; the old name still works.", file=sys.stderr)
+    return current
 
 
 def _own_settings(config: str) -> dict[str, Any]:

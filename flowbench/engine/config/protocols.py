@@ -10,7 +10,7 @@ from flowbench.structures import EvalProtocol
 log = logging.getLogger(__name__)
 
 
-def follow_protocol(model: FlowModel, protocol: Protocol) -> None:
+def follow_protocol(model: FlowModel, protocol: EvalProtocol) -> None:
     """Has the model estimate as the data's protocol says, and logs which of the model's own settings that changes.
 
     A protocol is the default of a program's `iterations`; it comes before the model's own eval_iterations and padding.

@@ -33,7 +33,7 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
     settings = OmegaConf.load(file)
     if not isinstance(settings, DictConfig):
         raise FlowBenchError(f"'{file}' holds no settings of a run: nothing was run. {_REMEDY}")
-    settings = _with_todays_names(settings)
+    settings = with_current_settings(settings)
     if "init" in settings:
         # A run starts from weights only once; their file's name may hold anything.
         settings.init = None
@@ -53,19 +53,6 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
                 f"'{file}' holds the reference '{text}', which is not followed in somebody's file: nothing was run. {_REMEDY}"
             )
     return settings
-
-
-def _with_todays_names(settings: DictConfig) -> DictConfig:
-    """The paths of data sets, which older files call roots."""
-    if "roots" not in settings:
-        return settings
-    renamed = {"paths" if name == "roots" else name: child for name, child in _written(settings).items()}
-    return OmegaConf.create(json.loads(json.dumps(renamed).replace("${roots.", "${paths.")))
-
-
-def _written(settings: DictConfig) -> dict[Any, Any]:
-    written = OmegaConf.to_container(settings, resolve=False)
-    return written if isinstance(written, dict) else {}
 
 
 def words_of_run(folder: Path) -> list[str]:
