@@ -24,6 +24,7 @@ from flowbench.engine.config.protocols import follow_protocol
 from flowbench.engine.config.value_checks import check_plain_group
 from flowbench.engine.evaluation.comparison import chosen_variants, variant_row
 from flowbench.engine.evaluation.files import EvaluationResult, print_result, write_result, write_summary
+from flowbench.engine.evaluation.module import EvaluationModule
 from flowbench.engine.evaluation.recorder import SampleRecorder
 from flowbench.engine.evaluation.settings import EvaluateSettings
 from flowbench.engine.evaluation.timer import NetworkTimer
@@ -33,7 +34,6 @@ from flowbench.engine.run.processes import processes
 from flowbench.engine.run.rank import is_first_process
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
-from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
 from flowbench.structures import FlowDataset
 
@@ -58,17 +58,16 @@ def evaluate(settings: EvaluateSettings, run: Run) -> list[EvaluationResult]:
     Raises FlowBenchError for whatever the user can mend: checkpoint, data.
     """
     model, remembered = load_model(str(settings.ckpt), settings.model)
-    model.warm_start = settings.warm_start
-    model.cascade = chosen_cascade(settings.cascade, warm_start=settings.warm_start)
+    tester = EvaluationModule(model, cascade=chosen_cascade(settings.cascade), warm_start=settings.warm_start)
     tests = _tests(evaluated_data(settings, remembered), settings.split)
     with processes(settings.trainer, run):
-        recorder, timer = SampleRecorder(), NetworkTimer()
+        recorder, timer = SampleRecorder(), NetworkTimer(model.network)
         callbacks = [recorder, timer, RichProgressBar(), OwnSignals()]
         trainer = build(settings.trainer, callbacks=callbacks, logger=False, default_root_dir=str(run.folder))
         results = []
         for test in tests:
             own = inside(run.folder, test.label.replace("/", "_")) if len(tests) > 1 else run.folder
-            results.append(_evaluated(settings, own, model, test, trainer, recorder, timer))
+            results.append(_evaluated(settings, own, tester, test, trainer, recorder, timer))
     if is_first_process() and len(results) > 1:
         write_summary(run.folder, results)
     return results
@@ -115,24 +114,25 @@ def _tests(modules: list[FlowDataModule], split: str) -> list[_Test]:
 def _evaluated(
     settings: EvaluateSettings,
     folder: Path,
-    model: FlowModel,
+    tester: EvaluationModule,
     test: _Test,
     trainer: pl.Trainer,
     recorder: SampleRecorder,
     timer: NetworkTimer,
 ) -> EvaluationResult:
+    model = tester.model
     test.data.test_on(test.samples)
     follow_protocol(model, test.data.protocol)
     compared = []
     for variant in chosen_variants(settings, model):
         variant.apply(model)
-        trainer.test(model, datamodule=test.data, verbose=False)
+        trainer.test(tester, datamodule=test.data, verbose=False)
         recorder.gather()
-        compared.append(variant_row(variant, model.test_figures, recorder.rows(), timer.seconds_per_pair()))
+        compared.append(variant_row(variant, tester.results, recorder.rows(), timer.seconds_per_pair()))
     result = EvaluationResult(
         folder,
-        _settings(settings, model, test, trainer),
-        model.test_figures,
+        _settings(settings, tester, test, trainer),
+        tester.results,
         recorder.rows(),
         recorder.sequences(),
         recorder.solver(),
@@ -146,7 +146,8 @@ def _evaluated(
     return result
 
 
-def _settings(settings: EvaluateSettings, model: FlowModel, test: _Test, trainer: pl.Trainer) -> dict[str, Any]:
+def _settings(settings: EvaluateSettings, tester: EvaluationModule, test: _Test, trainer: pl.Trainer) -> dict[str, Any]:
+    model = tester.model
     return {
         "model": model.name,
         "checkpoint": str(settings.ckpt),
@@ -156,8 +157,8 @@ def _settings(settings: EvaluateSettings, model: FlowModel, test: _Test, trainer
         "pairs": len(test.samples),
         "steps": model.iterations,
         **model.estimate_settings(),
-        "warm start": model.warm_start,
-        "cascade": "none" if model.cascade is None else str(model.cascade),
+        "warm start": tester.warm_start,
+        "cascade": "none" if tester.cascade is None else str(tester.cascade),
         "fitting": str(model.fitting),
         "precision": str(trainer.precision),
         "device": trainer.strategy.root_device.type,

@@ -27,7 +27,6 @@ from flowbench.io import FrameSource, open_frames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
-from flowbench.models.cascade import chosen_cascade
 from flowbench.structures import EvalProtocol
 
 VIDEO = "side_by_side.mp4"
@@ -85,7 +84,6 @@ def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
     follow_protocol(model, protocol)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)
-    model.cascade = chosen_cascade(settings.cascade, warm_start=settings.warm_start)
     return model.to(device)
 
 

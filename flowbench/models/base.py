@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
-from pytorch_lightning.utilities import rank_zero_warn
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -17,7 +16,7 @@ from torchmetrics import Metric
 from flowbench.checkpoints.read import NEWEST_VERSION, SETTINGS, VERSION
 from flowbench.errors import FlowBenchError
 from flowbench.metrics import FlowMetrics, sample_sums
-from flowbench.models.cascade import Cascade
+from flowbench.models.cascade import Cascade, CascadeLike, chosen_cascade
 from flowbench.models.images import ImageLike, image_batch
 from flowbench.models.sequences import WarmStart
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
@@ -124,13 +123,6 @@ class FlowModel(pl.LightningModule):
         self.metrics = FlowMetrics()
         self.optimisation = optimisation
         self.settings = dict(settings or {})
-        # Metrics of the last test, over all processes.
-        self.test_figures: dict[str, float] = {}
-        # Coarse-to-fine estimates: "auto" for a cascade that brings the images to the training size, None for plain ones.
-        self.cascade: Cascade | Literal["auto"] | None = None
-        # Whether a test starts each pair of a sequence from the one before.
-        self.warm_start = False
-        self._tested: WarmStart | None = None
 
     # Network settings that weights depend on, even where their shapes do not show it.
     weights_depend_on: tuple[str, ...] = ()
@@ -188,7 +180,9 @@ class FlowModel(pl.LightningModule):
         if self.updates_are_fixed:
             self.set_iterations(protocol.updates)
 
-    def estimate(self, image1: ImageLike, image2: ImageLike, reuse: Any = None) -> FlowOutput:
+    def estimate(
+        self, image1: ImageLike, image2: ImageLike, reuse: Any = None, cascade: CascadeLike = None
+    ) -> FlowOutput:
         """Flow between images of any size, in eval mode, without gradients.
 
         Args:
@@ -197,20 +191,25 @@ class FlowModel(pl.LightningModule):
                 255, uint16 0 to 65535, floating point 0 to 1.
             image2: As image1.
             reuse: FlowOutput.reuse of the previous pair.
+            cascade: Coarse-to-fine estimates: the factors by which the images are shrunk, such as [4, 2, 1]; "auto" for as
+                many halvings as bring them to the training size; None for a plain estimate.
 
         Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
         other shapes, and images that differ in size.
         """
-        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse)
+        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse, cascade)
 
     @torch.no_grad()
-    def estimate_batch(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+    def estimate_batch(
+        self, image1: Tensor, image2: Tensor, reuse: Any = None, cascade: CascadeLike = None
+    ) -> FlowOutput:
         """`estimate` for images as FlowBatch holds them. Their values are not checked: that would wait for a GPU.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1].
             image2: As image1.
             reuse: FlowOutput.reuse of the previous pair.
+            cascade: As of `estimate`.
         """
         parameter = next(self.parameters())
         image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
@@ -220,12 +219,12 @@ class FlowModel(pl.LightningModule):
         was_training = self.training
         self.eval()
         try:
-            cascade = self._cascade_for((height, width))
-            if cascade is None:
+            chosen = self._cascade_for(cascade, (height, width))
+            if chosen is None:
                 return self._estimate_at_size(image1, image2, reuse)
             if reuse is not None:
                 raise FlowBenchError("A cascade starts each pair anew: leave warm_start or cascade out.")
-            return cascade.estimate(self._estimate_at_size, image1, image2)
+            return chosen.estimate(self._estimate_at_size, image1, image2)
         finally:
             self.train(was_training)
 
@@ -241,9 +240,10 @@ class FlowModel(pl.LightningModule):
         output.flow = self.fitting.restore(output.flow, height, width)
         return output
 
-    def _cascade_for(self, size: Sequence[int]) -> Cascade | None:
-        if self.cascade is None or isinstance(self.cascade, Cascade):
-            return self.cascade
+    def _cascade_for(self, cascade: CascadeLike, size: Sequence[int]) -> Cascade | None:
+        chosen = chosen_cascade(cascade)
+        if chosen is None or isinstance(chosen, Cascade):
+            return chosen
         if TRAINING_SIZE not in self.settings:
             raise FlowBenchError(
                 "cascade=auto shrinks images to the size that the network was trained on, which this checkpoint does not "
@@ -360,40 +360,19 @@ class FlowModel(pl.LightningModule):
         self.metrics.update(sample_sums(output.flow, batch))
 
     def on_validation_epoch_end(self) -> None:
-        metrics = {f"val/{name}": metric for name, metric in self.metrics.compute().items()}
-        self.metrics.reset()
-        # These are already over all processes; sync_dist keeps Lightning from warning that they are not.
-        self.log_dict(metrics, sync_dist=True)
+        self._log_metrics("val")
 
-    def on_test_start(self) -> None:
-        if self.warm_start and self.trainer.world_size > 1:
-            raise FlowBenchError(
-                f"warm_start=true starts each pair from the one before, but {self.trainer.world_size} processes share the "
-                "pairs out: use trainer=default trainer.devices=1, or leave warm_start out."
-            )
-        self._tested = self.warm_started() if self.warm_start else None
-
-    def test_step(self, batch: FlowBatch, batch_index: int) -> dict[str, Any]:
-        output = self._estimate_tested(batch)
-        sums = sample_sums(output.flow, batch)
-        self.metrics.update(sums)
-        return {"sums": sums, "stats": output.stats}
-
-    def _estimate_tested(self, batch: FlowBatch) -> FlowOutput:
-        if self._tested is None:
-            return self.estimate_batch(batch.image1, batch.image2)
-        if len(batch) > 1:
-            raise FlowBenchError(
-                f"warm_start=true starts each pair from the one before, but {len(batch)} pairs come at once: set "
-                "++data.eval_batch_size=1, or leave warm_start out."
-            )
-        return self._tested.estimate(batch.image1, batch.image2, batch.key[0])
+    def test_step(self, batch: FlowBatch, batch_index: int) -> None:
+        self.metrics.update(sample_sums(self.estimate_batch(batch.image1, batch.image2).flow, batch))
 
     def on_test_epoch_end(self) -> None:
-        self.test_figures = self.metrics.compute()
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
+        metrics = {f"{stage}/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        if self._tested is not None and not self._tested.warm_pairs:
-            rank_zero_warn("warm_start=true changed nothing: no pair continues the one before, so all started cold.")
+        # They are already those of all processes; sync_dist only tells Lightning so.
+        self.log_dict(metrics, sync_dist=True)
 
 
 def log_interval(trainer: pl.Trainer) -> int:

@@ -88,16 +88,20 @@ def _fetched(image: Tensor, flow: Tensor) -> Tensor:
     return sample_bilinear(image, torch.minimum(coords.clamp_min(0), last).to(image.dtype))
 
 
+# Factors, coarsest first; "auto" for as many halvings as bring the images to the training size; None for none.
+CascadeLike = Cascade | Sequence[int] | Literal["auto"] | None
+
+
 def chosen_cascade(cascade: Any, *, warm_start: bool = False) -> Cascade | Literal["auto"] | None:
     """A Cascade from a setting: a list of factors, "auto", or None for none.
 
-    Raises FlowBenchError for anything else, and for a cascade beside a warm start, which it cannot use.
+    Raises FlowBenchError for anything else, and for one beside a warm start, which it has no use for.
     """
     if cascade is not None and warm_start:
         raise FlowBenchError("A cascade starts each pair anew, but warm_start=true: leave one of them out.")
-    if cascade is None:
-        return None
-    if cascade == "auto":
+    if cascade is None or isinstance(cascade, Cascade):
+        return cascade
+    if isinstance(cascade, str) and cascade == "auto":
         return "auto"
     if isinstance(cascade, Sequence) and not isinstance(cascade, str):
         return Cascade(tuple(cascade))

@@ -170,7 +170,7 @@ def test_a_network_without_a_solver_has_no_solver_figures():
 def test_time_is_the_median_after_the_first_batch(monkeypatch, raft):
     model = load_model(raft)[0]
     model.set_iterations(1)
-    timer = NetworkTimer()
+    timer = NetworkTimer(model.network)
     # Begin and end of each of the four batches of two pairs.
     clock = iter([0.0, 90.0, 100.0, 101.0, 200.0, 203.0, 300.0, 302.0])
     monkeypatch.setattr("flowbench.engine.evaluation.timer.time.perf_counter", lambda: next(clock))

@@ -16,6 +16,7 @@ import flowbench
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.engine import evaluate as evaluate_module
 from flowbench.engine.evaluate import evaluate
+from flowbench.engine.evaluation.module import EvaluationModule
 from flowbench.errors import FlowBenchError
 from flowbench.networks.deqflow import DEQFlow
 
@@ -108,7 +109,7 @@ def test_pairs_of_a_batch_cannot_start_from_each_other(sequences, checkpoint, tm
     ended = evaluated(checkpoint, tmp_path, "warm_start=true")
     assert ended.code == 1
     assert "error: warm_start=true" in ended.told
-    assert "2 pairs come at once: set ++data.eval_batch_size=1, or leave warm_start out." in ended.told
+    assert "2 pairs come at once: set data.eval_batch_size=1, or leave warm_start out." in ended.told
 
 
 def test_it_is_true_or_false(sequences, checkpoint, tmp_path):
@@ -117,8 +118,7 @@ def test_it_is_true_or_false(sequences, checkpoint, tmp_path):
 
 
 def test_several_processes_cannot_share_a_sequence_out(monkeypatch):
-    model = short_model("deqflow_tiny")
-    model.warm_start = True
-    monkeypatch.setattr(type(model), "trainer", SimpleNamespace(world_size=2))
+    tester = EvaluationModule(short_model("deqflow_tiny"), warm_start=True)
+    monkeypatch.setattr(EvaluationModule, "trainer", SimpleNamespace(world_size=2))
     with pytest.raises(FlowBenchError, match=r"2 processes share the pairs out: use trainer=default"):
-        model.on_test_start()
+        tester.on_test_start()

@@ -140,8 +140,8 @@ def test_pictures_of_a_submission_are_drawn_where_asked_for(predicted):
 def test_flow_beyond_kittis_range_is_clipped_and_counted_once(predicted, model, monkeypatch):
     estimate = type(model).estimate
 
-    def far(self, *pictures):
-        output = estimate(self, *pictures)
+    def far(self, *images, **options):
+        output = estimate(self, *images, **options)
         output.flow.zero_()
         output.flow[:, 0, :2, :5], output.flow[:, 1, 1, 4:6] = 600.0, -1000.0
         return output

@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from support.batches import shifted_noise
 from support.models import short_model
 from torch import nn
+from torch.utils.data import DataLoader
 
+from flowbench.engine.evaluation.module import EvaluationModule
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel, Optimisation
 from flowbench.networks.base import FlowNetwork
@@ -161,11 +164,19 @@ def test_a_checkpoint_remembers_the_settings(model):
 
 def test_test_figures_are_those_of_the_flow():
     model, batch = constant_model(3.0, 4.0), FlowBatch.collate([shifted_noise(index, shift=0) for index in range(2)])
-    total, count = model.test_step(batch, 0)["sums"]["epe"]
+    tester = EvaluationModule(model)
+    total, count = tester.test_step(batch, 0)["sums"]["epe"]
     assert (total / count).tolist() == [5.0, 5.0]
-    model.on_test_epoch_end()
-    assert model.test_figures["epe"] == 5.0
-    assert (model.test_figures["3px"], model.test_figures["5px"]) == (100.0, 0.0)
+    tester.on_test_epoch_end()
+    assert tester.results["epe"] == 5.0
+    assert (tester.results["3px"], tester.results["5px"]) == (100.0, 0.0)
+
+
+def test_lightnings_own_test_logs_the_same():
+    model, data = constant_model(3.0, 4.0), DataLoader([shifted_noise(0, shift=0)], collate_fn=FlowBatch.collate)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    (metrics,) = trainer.test(model, data, verbose=False)
+    assert metrics["test/epe"] == 5.0
 
 
 @pytest.mark.parametrize("multiple", [0, -64, 32, 96])

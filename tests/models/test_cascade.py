@@ -63,8 +63,7 @@ def test_a_cascade_finds_a_shift_that_the_plain_call_misses(short_sighted):
     truth = torch.tensor([150.0, 0.0]).view(1, 2, 1, 1)
     errors = {}
     for cascade in (None, Cascade((16, 8, 4, 2, 1))):
-        short_sighted.cascade = cascade
-        flow = short_sighted.estimate(image1, image2).flow
+        flow = short_sighted.estimate(image1, image2, cascade=cascade).flow
         errors[cascade] = (flow - truth)[inside].norm(dim=1).mean().item()
     plain, coarse_to_fine = errors.values()
     assert plain > 130
@@ -93,19 +92,16 @@ def test_a_cascade_of_one_is_the_plain_call():
     model = short_model("raft_small").eval()
     images = torch.rand(2, 1, 3, 70, 90)
     plain = model.estimate(*images).flow
-    model.cascade = Cascade((1,))
-    assert torch.equal(model.estimate(*images).flow, plain)
+    assert torch.equal(model.estimate(*images, cascade=[1]).flow, plain)
 
 
 @pytest.mark.parametrize("name", ["raft_small", "deqflow_tiny", "deltadeq_tiny", "fastflownet", "lightflow_05"])
 def test_every_family_estimates_coarse_to_fine(name):
     model = short_model(name).eval()
-    model.cascade = Cascade((2, 1))
     image1, image2 = torch.rand(2, 1, 3, 150, 182)
-    flow = model.estimate(image1, image2).flow
+    flow = model.estimate(image1, image2, cascade=[2, 1]).flow
     assert flow.shape == (1, 2, 150, 182)
     assert torch.isfinite(flow).all()
-    model.cascade = None
     assert not torch.equal(model.estimate(image1, image2).flow, flow)
 
 
@@ -118,11 +114,10 @@ def test_auto_halves_down_to_the_training_size(short_sighted, size, factors):
 
 
 def test_auto_needs_a_training_size(short_sighted):
-    short_sighted.cascade = "auto"
     with pytest.raises(FlowBenchError, match="this checkpoint does not say"):
-        short_sighted.estimate(*smooth_pair(10, 64, 128))
+        short_sighted.estimate(*smooth_pair(10, 64, 128), cascade="auto")
     short_sighted.settings[TRAINING_SIZE] = [64, 64]
-    flow = short_sighted.estimate(*smooth_pair(20, 64, 128)).flow
+    flow = short_sighted.estimate(*smooth_pair(20, 64, 128), cascade="auto").flow
     np.testing.assert_allclose(flow[0, 0, :, 40:80].numpy(), 20, atol=1)
 
 

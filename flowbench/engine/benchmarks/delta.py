@@ -64,19 +64,19 @@ def delta_rows(settings: BenchmarkSettings) -> list[dict[str, Any]]:
 
 
 def _rows(settings: BenchmarkSettings, model: DeltaDEQModel, delta: Delta, precision: str) -> list[dict[str, Any]]:
-    pictures = [read_image(path) for path in settings.pair]
+    image1, image2 = (read_image(path) for path in settings.pair)
     thresholds = sorted(float(value) for value in several(settings.thresholds))
     ways = [_Way("dense", None)]
     for rule in settings.rules:
         ways += [_Way(rule, replace(delta, rule=rule, threshold=value)) for value in thresholds]
     model.network.delta = None
-    network = count_macs(lambda: model.estimate(*pictures)) / 1e9
+    network = count_macs(lambda: model.estimate(image1, image2)) / 1e9
     for _ in range(settings.repeats + 1):
         for way in ways:
             model.network.delta = way.delta
-            _solve(way, lambda: model.estimate(*pictures), model.device, precision)
+            _solve(way, lambda: model.estimate(image1, image2), model.device, precision)
     model.network.delta = delta
-    height, width = pictures[0].shape[:2]
+    height, width = image1.shape[:2]
     about = {"model": model.name, "precision": precision, "size": f"{height}x{width}", "steps": model.iterations}
     return [about | _row(way, ways[0], network) for way in ways]
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from flowbench.engine.run.devices import synchronize
+
 
 @dataclass(frozen=True)
 class Times:
@@ -32,16 +34,11 @@ def time_calls(call: Callable[[], Any], device: torch.device, *, warm_up: int, r
 
 
 def _seconds(call: Callable[[], Any], device: torch.device) -> float:
-    _finish(device)
+    synchronize(device)
     start = time.perf_counter()
     call()
-    _finish(device)
+    synchronize(device)
     return time.perf_counter() - start
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, *, side: int = 3072, repeats: int = 5) -> float:
@@ -65,11 +62,11 @@ def peak_memory(call: Callable[[], Any], device: torch.device) -> int | None:
     CUDA: allocated tensors. CPU: the process's resident set, where the system tells its peak (Linux), else None.
     """
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        synchronize(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         call()
-        torch.cuda.synchronize(device)
+        synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
     status, forget_peak = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:

@@ -13,6 +13,7 @@ from flowbench.engine.config.groups import group_config
 from flowbench.engine.config.kinds import Amounts, Counts, FromZero, is_list
 from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
+from flowbench.models.cascade import chosen_cascade
 from flowbench.report.figure_files import check_figures
 
 
@@ -49,6 +50,7 @@ class EvaluateSettings(Settings):
         if not self.ckpt:
             raise FlowBenchError("No checkpoint was given, and fresh weights would score noise: add ckpt=<file>.")
         check_figures(self.figures)
+        chosen_cascade(self.cascade, warm_start=self.warm_start)
         if is_list(self.iterations) and is_list(self.threshold):
             raise FlowBenchError(
                 "iterations and threshold are both lists, but one table compares one of them: give a single number for the "

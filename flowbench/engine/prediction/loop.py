@@ -27,6 +27,7 @@ from flowbench.engine.prediction.writers import Sink
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
+from flowbench.models.cascade import chosen_cascade
 from flowbench.structures import EvalProtocol
 
 
@@ -94,9 +95,12 @@ def predict_pairs(
 
     Raises FlowBenchError, which names the pair, where the model does.
     """
-    predict_forward = PairPredictor(model, precision=settings.precision, warm_start=settings.warm_start)
+    cascade = chosen_cascade(settings.cascade)
+    predict_forward = PairPredictor(
+        model, precision=settings.precision, warm_start=settings.warm_start, cascade=cascade
+    )
     # The flow from second to first image cannot be carried on to the next pair: it starts afresh in each.
-    predict_backward = PairPredictor(model, precision=settings.precision)
+    predict_backward = PairPredictor(model, precision=settings.precision, cascade=cascade)
     compare = _comparison(settings, model)
     totals = Totals()
     with _progress(stream.pairs) as advance:

@@ -14,6 +14,7 @@ from flowbench.engine.run.devices import mixed_precision
 from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
+from flowbench.models.cascade import CascadeLike
 from flowbench.structures import FlowOutput
 
 
@@ -33,14 +34,29 @@ def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
 
 
 class PairPredictor:
-    """A model that goes along a video, where asked from each pair's flow to the next (warm start).
+    """A model that goes along a video.
 
-    costs: what each pair so far took, in order.
+    Args:
+        model: What estimates the flow.
+        precision: What it computes in, in Lightning's words.
+        warm_start: Each pair starts from the one before.
+        cascade: As `FlowModel.estimate` takes it.
+
+    Attributes:
+        costs: What each pair so far took, in order.
     """
 
-    def __init__(self, model: FlowModel, *, precision: str | int = "32-true", warm_start: bool = False):
+    def __init__(
+        self,
+        model: FlowModel,
+        *,
+        precision: str | int = "32-true",
+        warm_start: bool = False,
+        cascade: CascadeLike = None,
+    ) -> None:
         self._model = model
         self._precision = precision
+        self._cascade = cascade
         self._warm_start = model.warm_started() if warm_start else None
         self.costs: list[PairCost] = []
 
@@ -68,7 +84,7 @@ class PairPredictor:
         try:
             with mixed_precision(self._model.device, self._precision):
                 if self._warm_start is None:
-                    return self._model.estimate(image1, image2)
+                    return self._model.estimate(image1, image2, cascade=self._cascade)
                 return self._warm_start.estimate(image1, image2, key)
         except torch.OutOfMemoryError as error:
             batch, height, width, _ = image1.shape

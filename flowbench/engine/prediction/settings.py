@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from flowbench.engine.config.kinds import Count, Positive, Precision
 from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
+from flowbench.models.cascade import chosen_cascade
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class PredictSettings(Settings):
     def check(self) -> None:
         self._check_source()
         self._check_warm_start()
+        chosen_cascade(self.cascade, warm_start=self.warm_start)
         if self.data is not None:
             self._check_data(self.data)
         if self.submission:

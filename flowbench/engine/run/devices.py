@@ -21,6 +21,12 @@ def chosen_device(name: str) -> torch.device:
         raise FlowBenchError(f"device={name} is not available here: leave device out, or set device=cpu.") from error
 
 
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has computed what was asked of it; a CPU has at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def dtype_of(precision: str | int) -> torch.dtype:
     """The type that a model computes in at this precision, in whichever spelling."""
     return _DTYPES[read("precision", precision, Precision)]
