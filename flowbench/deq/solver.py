@@ -100,6 +100,10 @@ def iterate(
     """Drives a solver until all samples have stopped.
 
     Masks stay on the device: the host reads one number per step, and none with a tolerance of 0.
+
+    Args:
+        solver: which is driven.
+        f, z0, states_at, memory: see `Solver.solve`.
     """
     evaluate: _Evaluation[S] = _Evaluation(f, memory)
     progress: Progress[S] = Progress(solver, z0, states_at, solver.keep)

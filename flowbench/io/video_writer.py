@@ -41,7 +41,7 @@ def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
 
 
 class VideoWriter:
-    """What `write_video` gives. count: frames written so far."""
+    """The writer that `write_video` yields; count: frames written so far."""
 
     def __init__(self, path: Path, aside: Path, fps: float):
         self.count = 0

@@ -1,4 +1,4 @@
-"""One image that shows a sample: images, flow, ground truth, error."""
+"""A panel of one sample: images, flow, ground truth, error."""
 
 from __future__ import annotations
 
