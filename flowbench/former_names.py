@@ -8,6 +8,7 @@ from typing import Any
 # The former key, and the last part of today's.
 FORMER: Mapping[str, str] = {
     "data.protocol.headline": "reported_metrics",
+    "model.fitting": "padder",
     "schedule.optimisation.lr_scheduler.overhang": "extra_steps",
     "schedule.optimisation.undecayed": "no_weight_decay",
 }

@@ -140,12 +140,12 @@ def _pair(settings: AnalyseSettings) -> list[Frame]:
 
 
 def _fitted(model: FlowModel, frame: Frame) -> Tensor:
-    return model.fitting.fit(image_batch(frame.image, device=model.device, dtype=torch.float32))
+    return model.padder.pad(image_batch(frame.image, device=model.device, dtype=torch.float32))
 
 
 def _restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
     """What the network gives at the size of the fitted picture, at the size of the picture."""
-    return model.fitting.restore(flow, *frame.image.shape[:2])
+    return model.padder.unpad(flow, *frame.image.shape[:2])
 
 
 def _dense(

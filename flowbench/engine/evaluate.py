@@ -158,7 +158,7 @@ def _settings(settings: EvaluateSettings, model: FlowModel, test: _Test, trainer
         **model.estimate_settings(),
         "warm start": model.warm_start,
         "cascade": "none" if model.cascade is None else str(model.cascade),
-        "fitting": str(model.fitting),
+        "fitting": str(model.padder),
         "precision": str(trainer.precision),
         "device": trainer.strategy.root_device.type,
         "processes": trainer.world_size,
