@@ -106,7 +106,7 @@ class ImplicitImage(nn.Module):
         return ImageStep(self, injected)
 
     def fixed_macs(self) -> int:
-        """Multiply-accumulates a pixel outside the solve: features, injection and output."""
+        """Multiply-accumulates per pixel outside the solve: features, injection and output."""
         features, hidden = self.injection.in_features, self.injection.out_features
         distinct = features if isinstance(self.features, SirenFeatures) else features // 2
         return 2 * distinct + features * hidden + hidden * 3

@@ -69,7 +69,7 @@ class Solver(StoppingRule, ABC, Generic[C]):
     def stalled(self, residuals: Sequence[Tensor]) -> Tensor | None:
         """(B,) bool: the samples that make no more progress; None for a solver that does not judge that.
 
-        residuals: (B,) of every step so far, those that decide; NaN where a sample took none.
+        residuals: (B,) per step so far, of the kind that decides; NaN where a sample took no step.
         """
         return None
 

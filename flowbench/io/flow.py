@@ -128,5 +128,5 @@ def _checked(path: Path, flow: np.ndarray, valid: np.ndarray | None) -> tuple[np
         raise FlowBenchError(f"{path}: valid has shape {valid.shape}; {flow.shape[:2]} is needed, as the flow has.")
     lost = np.count_nonzero(~np.isfinite(flow[valid]).all(axis=-1))
     if lost:
-        raise FlowBenchError(f"{path}: the flow is not finite at {lost} valid pixels. Mark them invalid or mend it.")
+        raise FlowBenchError(f"{path}: the flow is not finite at {lost} valid pixels. Mark them invalid or correct it.")
     return flow, valid

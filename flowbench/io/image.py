@@ -38,11 +38,11 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     data = read_bytes(path)
     image = decode_pixels(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype not in (np.uint8, np.uint16):
-        raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits a channel are needed.")
+        raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits per channel are needed.")
     brightest, full = int(image.max()), int(np.iinfo(image.dtype).max)
     if white is not None and not brightest <= white <= full:
         raise FlowBenchError(
-            f"{path}: white={white}, but the image has {8 * image.itemsize} bits a channel and values up to {brightest}: "
+            f"{path}: white={white}, but the image has {8 * image.itemsize} bits per channel and values up to {brightest}: "
             "give the value that stands for white, or none."
         )
     if white is None:

@@ -15,7 +15,7 @@ _COUNTED = ("update_gmacs", "update_gmacs_relu", "update_gmacs_dense", "update_g
 
 @dataclass(frozen=True)
 class LayerWork:
-    """The work of a layer at a step: of all that it convolves, and of the part of it that changes at no step."""
+    """The work of a layer at one step: of its full input, and of the context, which is the same at every step."""
 
     work: Work
     context: Work | None = None

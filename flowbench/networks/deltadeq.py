@@ -56,7 +56,14 @@ class DeltaRefinement:
 
     @classmethod
     def of(cls, refine: Refinement, delta: Delta, *, stride: int, make_operator: MakeOperator) -> DeltaRefinement:
-        """A refinement under a rule. stride: pixels of the image per pixel of the state."""
+        """A refinement under a rule.
+
+        Args:
+            refine: the dense map.
+            delta: the rule.
+            stride: pixels of the image per pixel of the state.
+            make_operator: see the attributes.
+        """
         context = refine.update.context
         unit = _LOOKUP_THRESHOLD_SCALE / stride if delta.scale == "relative" else 1.0
         return cls(

@@ -74,7 +74,7 @@ class Convolve(Protocol):
 
 
 def dense(layer: Layer, x: Tensor, activation: Activation, constant: Tensor | None = None) -> Tensor:
-    """Convolves all of x."""
+    """The dense operator; see `Convolve` for the arguments."""
     output = layer(x)
     if constant is not None:
         output = output.add_(constant)
@@ -136,7 +136,7 @@ class MotionEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class MotionDropout:
-    """Masks of the motion encoder's dropout, in the shapes of what they multiply."""
+    """Masks of the motion encoder's dropout, in the shapes of the features that they multiply."""
 
     corr: Tensor
     flow: Tensor

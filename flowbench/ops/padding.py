@@ -26,7 +26,13 @@ class Padder(Protocol):
         ...
 
     def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the padded image -> (B, 2, height, width), the flow of the image, pixels."""
+        """The flow at the image's size, (B, 2, height, width), pixels.
+
+        Args:
+            flow: (B, 2, H, W), of the padded image.
+            height: of the image.
+            width: of the image.
+        """
         ...
 
 
@@ -67,7 +73,7 @@ class InputPadder:
         return F.pad(image, borders, mode="replicate") if any(borders) else image
 
     def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the padded image -> (B, 2, height, width), the flow of the image."""
+        """The flow without the padding; see `Padder.unpad`."""
         left, _, top, _ = self.borders(height, width)
         return flow[..., top : top + height, left : left + width]
 
@@ -99,7 +105,7 @@ class InputResizer:
         return _resized(image, *(self.size or (height + -height % self.multiple, width + -width % self.multiple)))
 
     def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the resized image -> (B, 2, height, width), its vectors as long as in the image."""
+        """The flow resized, its vectors scaled to the image's pixels; see `Padder.unpad`."""
         return resized_flow(flow, height, width)
 
 

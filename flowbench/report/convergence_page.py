@@ -103,7 +103,12 @@ class ConvergencePage:
 
 
 def write_convergence_page(path: str | Path, page: ConvergencePage, figures: str | None = None) -> None:
-    """Writes one HTML file that needs nothing else, and figures as `write_page` does.
+    """Writes one self-contained HTML file.
+
+    Args:
+        path: of the file.
+        page: its content.
+        figures: see `write_page`.
 
     Raises FlowBenchError, naming the file, when it cannot be written.
     """
@@ -134,7 +139,7 @@ def _step_images(page: ConvergencePage) -> list[str]:
         cells.append(captioned(scaled(steps_to_image(first.by_pixel, last), _CELL_WIDTH), caption, scale))
     explanation = (
         "Below the images: the step by which half of a pixel's channels, of the coordinates both, have been under the "
-        "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step told and after it, "
+        "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step shown and after it, "
         "grey where that never happens."
     )
     return [captioned_image(grid(cells, len(cells) // 2), "The pair and its first steps"), note(explanation)]

@@ -138,7 +138,7 @@ def _homographies(
 def _look(
     camera: np.ndarray, depths: list[np.ndarray], translation: np.ndarray, rotation: np.ndarray, size: tuple[int, int]
 ) -> tuple[float, float, float]:
-    """The mean and the largest displacement of what is seen, and the largest relative change of depth of any plane."""
+    """The mean and the largest displacement of visible points, and the largest relative change of depth of any plane."""
     height, width = size
     y, x = (
         part.ravel()

@@ -88,7 +88,7 @@ def rasterise(outlines: list[Outline], radius: float) -> tuple[np.ndarray, np.nd
 
 
 def soften(mask: np.ndarray) -> np.ndarray:
-    """OpenCV's edges are half a pixel wide; a softer ramp survives being resampled."""
+    """A mask with softer edges: OpenCV's are half a pixel wide, which aliases when they are resampled."""
     return cv2.GaussianBlur(mask, (3, 3), 0.6)
 
 
