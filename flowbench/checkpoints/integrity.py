@@ -10,6 +10,7 @@ from pathlib import Path
 from flowbench.errors import FlowBenchError
 
 _ZIP = b"PK\x03\x04"
+# Bytes of a file's beginning that are read to tell its kind.
 _START = 4096
 _ARCHIVES = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
 

@@ -20,6 +20,7 @@ from flowbench.targets import current, find_part
 
 Settings = dict[str, Any]
 
+# Limits of untrusted settings, far above any real ones: nesting, entries, and absolute values, of all and of the model alone.
 _DEEPEST, _MOST = 32, 100_000
 _LARGEST, _LARGEST_OF_MODEL = 2**32, 2**16
 # The settings of data that are paths, by the last part of their keys and by what they lie below.

@@ -17,6 +17,7 @@ from flowbench.io.frames import Frame, FrameSource, is_pattern, open_images
 from flowbench.io.image import SUFFIXES, read_image
 
 # How many frames are looked at before a video is said to show one image only.
+# Frames that are compared with the first to find out that a video is a still: spread over it, or of unknown length, the next.
 _LOOKED_AT, _NEXT_LOOKED_AT = 20, 500
 
 

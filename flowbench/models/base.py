@@ -32,6 +32,7 @@ Number = Tensor | float
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
+# Far above any network's stride; a damaged setting must not pad images to any size.
 _LARGEST_MULTIPLE = 4096
 
 

@@ -14,6 +14,7 @@ from flowbench.networks.base import FlowNetwork
 from flowbench.ops.precision import full_precision
 from flowbench.structures import FlowOutput
 
+# Of leaky ReLUs, and the mean RGB that is subtracted from images in [0, 1]: both as in the public code.
 SLOPE = 0.1
 MEAN = (0.411, 0.432, 0.45)
 ENCODER = ((32,), (64,), (128,), (256, 256), (512, 512), (1024, 1024))

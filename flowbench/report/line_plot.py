@@ -10,6 +10,7 @@ from itertools import chain, groupby
 
 _WIDTH, _HEIGHT = 560, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 44, 46
+# Ticks on an axis, at least.
 _FEWEST_STEPS = 4
 SERIES = 6
 

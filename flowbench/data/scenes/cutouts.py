@@ -19,6 +19,8 @@ LONGEST_SIDE = 384
 KEPT = 512
 # Half-transparent parts would show two motions at once: alpha is made steeper about its middle.
 STEEPNESS = 3
+# Shares of the cut-outs that are mirrored, and that change their colours; the hue by at most half the colour circle (OpenCV
+# counts to 180).
 MIRRORED_SHARE = 0.5
 RECOLOURED_SHARE = 0.6
 LARGEST_HUE_SHIFT = 90

@@ -16,6 +16,7 @@ SUBPIXEL_BITS = 4
 MARGIN = 4
 # In pixels: a thinner bar would nowhere cover more than half of a pixel.
 THINNEST_BAR = 3.0
+# Points along a bar; terms of a blob's Fourier series; points of a curve around the unit circle.
 BAR_LENGTH = np.linspace(-1, 1, 17)
 BLOB_ORDERS = np.arange(2, 7)
 CIRCLE_ANGLES = np.arange(72) * (2 * np.pi / 72)
@@ -59,6 +60,7 @@ SHAPES: tuple[tuple[Callable[[Generator], Outline], float], ...] = (
     (blob, 0.3),
     (bar, 0.2),
 )
+# The share of shapes with holes.
 HOLE_PROBABILITY = 0.25
 
 

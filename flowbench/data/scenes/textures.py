@@ -18,6 +18,7 @@ from flowbench.data.scenes.palettes import draw_palette
 
 # The smallest detail, in pixels: below it, image2 warped onto image1 would show the interpolation, not the motion.
 FINEST_CELL = 3
+# The width of the sharpest edge of a stripe, and the shortest wavelength of stripes, pixels.
 STEEPEST_EDGE = 2.5
 SHORTEST_WAVE = 10.0
 
