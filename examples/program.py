@@ -1,4 +1,4 @@
-"""The programs' common error handling: what a user can mend ends in one sentence and exit status 1."""
+"""Common error handling of the programs: errors that the user can fix end in one sentence and exit status 1."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
 def build(config: DictConfig | Mapping[str, Any], /, **more: Any) -> Any:
     """The object that the user's own configuration describes, with further keywords for the outermost call.
 
-    What comes from a file that somebody else may have written does not go through here: see checkpoints.settings.
+    Files that somebody else may have written are handled by checkpoints.settings instead.
     """
     return make(plain(config), find_own, **more)
 

@@ -9,6 +9,7 @@ from typing import Any
 FORMER: Mapping[str, str] = {
     "roots": "paths",
     "data.protocol.headline": "reported_metrics",
+    "model.fitting": "padder",
     "schedule.optimisation.lr_scheduler.overhang": "extra_steps",
     "schedule.optimisation.undecayed": "no_weight_decay",
 }

@@ -138,7 +138,7 @@ class EvalProtocol:
     """The conventional way to evaluate on a data set; None leaves a choice to the model.
 
     Args:
-        padding: for the families that pad, "sintel" or "kitti" (see ops.fitting.Padding).
+        padding: for the families that pad, "sintel" or "kitti" (see `ops.padding.InputPadder`).
         updates: iterations, for the families that take a fixed number of them.
         reported_metrics: the metrics that papers report, in their order.
     """

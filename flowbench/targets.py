@@ -54,7 +54,7 @@ PARTS = _names(
         "flowbench.networks.raft": "raft raft_h raft_small",
         "flowbench.objectives": "MultiLevelLoss SequenceLoss",
         "flowbench.ops.delta.convolution": "Delta",
-        "flowbench.ops.fitting": "Padding Resizing",
+        "flowbench.ops.padding": "InputPadder InputResizer",
     }
 )
 
@@ -99,6 +99,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
         "flowbench.engine.saving": "flowbench.engine.training.checkpoints",
         "flowbench.engine.skipped_pairs": "flowbench.engine.training.skipped_pairs",
         "flowbench.ops.delta": "flowbench.ops.delta.convolution",
+        "flowbench.ops.fitting": "flowbench.ops.padding",
     }
 )
 
@@ -107,6 +108,8 @@ RENAMED: Mapping[str, str] = MappingProxyType(
     {
         "flowbench.deq.Indexing": "flowbench.deq.IndexedCorrection",
         "flowbench.deq.Sliced": "flowbench.deq.SegmentedCorrection",
+        "flowbench.ops.padding.Padding": "flowbench.ops.padding.InputPadder",
+        "flowbench.ops.padding.Resizing": "flowbench.ops.padding.InputResizer",
         "pytorch_lightning.loggers.TensorBoardLogger": "flowbench.engine.training.loggers.tensorboard_logger",
     }
 )

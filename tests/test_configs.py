@@ -151,7 +151,7 @@ def test_a_misspelt_key_is_an_error(program, override):
     [
         ("model", "+model.network.correlatoin=on_demand"),
         ("model", "+model.objective.gama=0.9"),
-        ("model", "+model.fitting.moed=kitti"),
+        ("model", "+model.padder.moed=kitti"),
         ("data", "+data.scenes.sise=[64,64]"),
         ("data", "+data.scenes.effects.fogg=null"),
         ("data", "+data.worker=1"),
@@ -166,7 +166,7 @@ def test_a_key_that_nothing_reads_is_an_error(part, override):
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.eval", "subprocess.run", "flowbenchmark.x", "torchaudio.load"]
 )
-@pytest.mark.parametrize("place", ["{%s}", "{_target_: flowbench.ops.fitting.Padding, mode: {%s}}", "{a: [{%s}]}"])
+@pytest.mark.parametrize("place", ["{%s}", "{_target_: flowbench.ops.padding.InputPadder, mode: {%s}}", "{a: [{%s}]}"])
 def test_an_untrusted_target_is_refused_wherever_it_stands(target, place):
     config = OmegaConf.create(place.replace("%s", f"_target_: {target}, command: 'exit 1'"))
     with pytest.raises(FlowBenchError, match=f"'{target}' is refused: a config may only name"):
@@ -192,7 +192,7 @@ def test_an_untrusted_target_is_refused_wherever_it_stands(target, place):
 def test_a_checkpoint_may_only_name_our_own_objects(target):
     with pytest.raises(FlowBenchError, match=f"'{target}' is refused: a checkpoint may only name FlowBench's own"):
         build_remembered({"_target_": target})
-    padding = build_remembered({"_target_": "flowbench.ops.fitting.Padding", "mode": "kitti"})
+    padding = build_remembered({"_target_": "flowbench.ops.padding.InputPadder", "mode": "kitti"})
     assert padding.mode == "kitti"
 
 
@@ -200,7 +200,7 @@ def test_secrets_are_read_by_what_is_built_and_never_written(monkeypatch):
     monkeypatch.setenv("FLOWBENCH_TEST_KEY", "kitti")
     config = OmegaConf.create(
         {
-            "_target_": "flowbench.ops.fitting.Padding",
+            "_target_": "flowbench.ops.padding.InputPadder",
             "mode": "${oc.env:FLOWBENCH_TEST_KEY}",
             "minimum": "${.multiple}",
             "multiple": 16,

@@ -3,11 +3,13 @@
 import pytest
 from omegaconf import OmegaConf
 
-from flowbench.checkpoints.settings import plain_settings
+import flowbench
+from flowbench.checkpoints.settings import build_remembered, plain_settings
 from flowbench.configs import with_current_settings
 from flowbench.engine.config.arguments import hydra_words
 from flowbench.engine.run.resumed_settings import read_settings
 from flowbench.former_names import FORMER, current_key, with_current_names
+from flowbench.ops.padding import InputPadder
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,7 @@ from flowbench.former_names import FORMER, current_key, with_current_names
     [
         ("schedule.optimisation.lr_scheduler.overhang=0", "schedule.optimisation.lr_scheduler.extra_steps=0"),
         ("++schedule.optimisation.undecayed=[bias]", "++schedule.optimisation.no_weight_decay=[bias]"),
+        ("model.fitting.mode=kitti", "++model.padder.mode=kitti"),
         ("data.protocol.headline=[epe]", "data.protocol.reported_metrics=[epe]"),
     ],
 )
@@ -55,3 +58,22 @@ def test_a_checkpoint_of_before_is_read_under_todays_names():
 
 def test_no_setting_of_today_has_a_former_name():
     assert len({*FORMER, *map(current_key, FORMER)}) == 2 * len(FORMER)
+
+
+def test_a_model_of_before_pads_as_it_did():
+    again = {"_target_": "flowbench.ops.fitting.Padding", "mode": "kitti"}
+    settings = plain_settings({"model": {"name": "raft", "network": {}, "fitting": again}})
+    assert build_remembered(settings["model"]["padder"]) == InputPadder(mode="kitti")
+
+
+def test_a_file_of_before_changes_one_setting_of_the_padder():
+    merged = {
+        "padder": {"_target_": "flowbench.ops.padding.InputPadder", "mode": "sintel"},
+        "fitting": {"mode": "kitti"},
+    }
+    expected = {"_target_": "flowbench.ops.padding.InputPadder", "mode": "kitti"}
+    assert with_current_names({"model": merged}) == {"model": {"padder": expected}}
+
+
+def test_overrides_of_load_by_their_former_name():
+    assert flowbench.load("raft_small", overrides=["fitting.mode=kitti"]).padder.mode == "kitti"

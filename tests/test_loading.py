@@ -22,9 +22,9 @@ def test_a_name_gives_a_model_in_eval_mode():
 
 
 def test_overrides_change_the_models_config():
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=5", "fitting.mode=kitti"])
+    model = flowbench.load("raft_small", overrides=["network.eval_iterations=5", "padder.mode=kitti"])
     assert model.network.eval_iterations == 5
-    assert model.fitting.mode == "kitti"
+    assert model.padder.mode == "kitti"
     assert model.settings["model"]["network"]["eval_iterations"] == 5
 
 

@@ -12,7 +12,7 @@ from flowbench.models.base import FlowModel, Optimisation
 from flowbench.networks.base import FlowNetwork
 from flowbench.networks.lightflow import LightFlow
 from flowbench.objectives import SequenceLoss
-from flowbench.ops.fitting import Padding
+from flowbench.ops.padding import InputPadder
 from flowbench.schedules import TimedOneCycle, multi_step_epochs, one_cycle
 
 # steps, batch, crop, first rate, where it halves
@@ -39,7 +39,7 @@ def weight() -> nn.Parameter:
 class Layers(FlowNetwork):
     """Any layers in the place of a network that estimates flow."""
 
-    stride = Padding().multiple
+    stride = InputPadder().multiple
 
     def __init__(self, layers: nn.Module) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class Layers(FlowNetwork):
 def model_of(layers: nn.Module, schedule: str, *overrides: str) -> FlowModel:
     """A model that is to be trained as a schedule of conf/ says."""
     network = layers if isinstance(layers, FlowNetwork) else Layers(layers)
-    fitting = Padding(multiple=network.stride)
-    model = FlowModel(name="small", network=network, objective=SequenceLoss(), fitting=fitting)
+    padder = InputPadder(multiple=network.stride)
+    model = FlowModel(name="small", network=network, objective=SequenceLoss(), padder=padder)
     model.optimisation = build(composed("train", f"schedule={schedule}", *overrides).schedule.optimisation)
     return model
 

@@ -182,5 +182,5 @@ def test_nothing_is_called_before_all_targets_are_found():
 
 @pytest.mark.parametrize("key", ["_args_", "_recursive_", "_convert_", "__class__"])
 def test_beside_the_target_stand_arguments_only(key):
-    with pytest.raises(FlowBenchError, match=f"'{key}' of flowbench.ops.fitting.Padding is refused"):
-        make({"_target_": "flowbench.ops.fitting.Padding", key: []}, find_own)
+    with pytest.raises(FlowBenchError, match=f"'{key}' of flowbench.ops.padding.InputPadder is refused"):
+        make({"_target_": "flowbench.ops.padding.InputPadder", key: []}, find_own)

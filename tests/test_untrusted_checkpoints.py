@@ -17,7 +17,7 @@ from flowbench.engine.predict import predict
 from flowbench.errors import FlowBenchError
 
 SECRET = "do-not-tell"
-PADDING = "flowbench.ops.fitting.Padding"
+PADDING = "flowbench.ops.padding.InputPadder"
 PICTURES = "input=[assets/sintel/frame_0016.png,assets/sintel/frame_0017.png]"
 
 
@@ -106,7 +106,7 @@ PLACES = ["model.name", "model.network.correlation", "model.objective.gamma"]
 
 @pytest.mark.parametrize(
     ("place", "kind"),
-    [*(("model.fitting", kind) for kind in KINDS), *((place, kind) for place in PLACES for kind in FEW)],
+    [*(("model.padder", kind) for kind in KINDS), *((place, kind) for place in PLACES for kind in FEW)],
 )
 def test_a_loaded_checkpoint_calls_nothing(place, kind, written, tmp_path):
     mark = tmp_path / "mark"
@@ -146,7 +146,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("kind", ["resolved", "escaped", "inside positional"])
 def test_no_program_calls_anything(kind, program, written, tmp_path):
     mark, (task, words) = tmp_path / "mark", PROGRAMS[program]
-    path = written("model.fitting.mode", payloads(str(mark))[kind])
+    path = written("model.padder.mode", payloads(str(mark))[kind])
     ended = run_here(task, program, f"+ckpt={path}", f"hydra.run.dir={tmp_path}/run", *words)
     assert ended.code == 1
     refusal = "'os.mkdir' is refused" if kind == "inside positional" else "is not followed in somebody's file"
@@ -156,7 +156,7 @@ def test_no_program_calls_anything(kind, program, written, tmp_path):
 
 @pytest.mark.slow
 def test_the_program_as_a_process_calls_nothing(written, tmp_path):
-    path = written("model.fitting.mode", payloads(str(tmp_path / "mark"))["escaped"])
+    path = written("model.padder.mode", payloads(str(tmp_path / "mark"))["escaped"])
     ended = run("evaluate.py", f"+ckpt={path}", f"hydra.run.dir={tmp_path}/run")
     assert ended.code == 1, ended.stderr
     assert "such a reference is not followed in somebody's file" in ended.stderr
@@ -210,7 +210,7 @@ def test_a_start_from_its_weights_calls_nothing(written, small, tmp_path):
 @pytest.mark.parametrize("value", [torch.zeros(3), torch.float16, b"kitti", {1, 2}])
 def test_settings_are_plain_values(value, written):
     with pytest.raises(FlowBenchError, match=r"settings hold a|more than tensors and plain values"):
-        flowbench.load(written("model.fitting.mode", value))
+        flowbench.load(written("model.padder.mode", value))
 
 
 def test_settings_without_end_are_refused(written):
@@ -220,7 +220,7 @@ def test_settings_without_end_are_refused(written):
         wide = [wide] * 10
     for value in (deep, wide):
         with pytest.raises(FlowBenchError, match="nested too deep or too many"):
-            flowbench.load(written("model.fitting.mode", value))
+            flowbench.load(written("model.padder.mode", value))
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "a/../../elsewhere", "..\\elsewhere"])
@@ -257,14 +257,14 @@ def test_a_size_that_pytorch_refuses_is_a_line(written, tmp_path):
         ("model.name", "a\udcff", "hold 'a\\udcff', which is no text"),
         ("data.\udcff", 1, "hold '\\udcff', which is no text"),
         (
-            "model.fitting.multiple",
+            "model.padder.multiple",
             8 * 10**5,
-            "model.fitting.multiple=800000, but no model counts or measures beyond 65,536",
+            "model.padder.multiple=800000, but no model counts or measures beyond 65,536",
         ),
         (
-            "model.fitting.multiple",
+            "model.padder.multiple",
             8 * 10**3,
-            "model.fitting.multiple=8000: raft_small takes images in multiples of 8, ",
+            "model.padder.multiple=8000: raft_small takes images in multiples of 8, ",
         ),
         ("model.network.eval_iterations", 10**9, "model.network.eval_iterations=1000000000, but no model counts"),
         ("model.network.eval_iterations", "x", "model.network.eval_iterations=x: a whole number above zero is needed"),

@@ -34,7 +34,7 @@ _RULES = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fits the photograph, prints quality and cost of every way of solving, and writes a page and its image."""
     parser = argparse.ArgumentParser(prog="python -m examples.inr", description=__doc__)
-    parser.add_argument("--kind", choices=get_args(Kind), default="siren", help="the features of a place")
+    parser.add_argument("--kind", choices=get_args(Kind), default="siren", help="the features of a position")
     parser.add_argument("--image", type=Path, default=_PHOTOGRAPH, help="the photograph")
     parser.add_argument("--width", type=count, default=192, help="in pixels, to which the photograph is scaled")
     parser.add_argument("--epochs", type=count, default=_EPOCHS)
@@ -57,7 +57,7 @@ def _demonstrate(arguments: argparse.Namespace) -> None:
     print(f"fitting {image.shape[1]}x{image.shape[0]} pixels, {arguments.epochs} epochs", flush=True)
     network = ImplicitImage(InrSettings(kind=arguments.kind, frequency=FREQUENCIES[arguments.kind]))
     training = fit_image(network, image, arguments.epochs)
-    deltas = [replace(rule, threshold=each) for rule in _RULES for each in arguments.threshold]
+    deltas = [replace(rule, threshold=threshold) for rule in _RULES for threshold in arguments.threshold]
     measured = measure(network, image, deltas)
     best = cheapest_comparable(measured)
     share, _ = saved(best, measured[0])

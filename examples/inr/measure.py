@@ -15,15 +15,22 @@ from examples.inr.training import colours, psnr
 from flowbench.ops.delta.convolution import Delta
 
 _REPEATS = 3
-# What may be lost for a fit to be called as good.
+# The largest loss of PSNR (dB) at which a fit counts as equally good.
 COMPARABLE = 0.3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """way: of solving, in words; delta: where it is a delta rule. psnr: dB. solve_macs: multiply-accumulates of the hidden
-    layer over all steps and pixels. total_macs: with features, injection and output, which are the same for all ways.
-    seconds: the quickest of a few solves, or None where nothing is left out that is counted as left out."""
+    """One way of solving, with its quality and cost.
+
+    Args:
+        way: in words.
+        delta: the delta rule, if it is one.
+        psnr: dB.
+        solve_macs: multiply-accumulates of the hidden layer over all steps and pixels.
+        total_macs: also those of features, injection and output, which are the same for all ways.
+        seconds: of the fastest of a few solves; None where the multiplications that are counted as left out are carried out.
+        solved: the result."""
 
     way: str
     delta: Delta | None
@@ -35,8 +42,12 @@ class Measured:
 
 
 def measure(network: ImplicitImage, image: np.ndarray, deltas: Sequence[Delta]) -> list[Measured]:
-    """First "dense", to which the others are to be compared; then what can be left out without a delta rule; then the
-    rules in their order. image: (H, W, 3) uint8, the one that was fitted."""
+    """Measures "dense", for comparison, then ways to leave out work without a delta rule, then the delta rules in order.
+
+    Args:
+        network: fitted to the image.
+        image: (H, W, 3) uint8.
+        deltas: the rules."""
     size = image.shape[:2]
     wanted = colours(image).to(network.output.weight.dtype)
 
@@ -50,7 +61,7 @@ def measure(network: ImplicitImage, image: np.ndarray, deltas: Sequence[Delta]) 
         measured("dense", lambda: solve_densely(network, size)),
         measured("dense, zeros left out", lambda: solve_without_zeros(network, size), timed=False),
         measured("dense, pixel by pixel", lambda: solve_pixel_by_pixel(network, size)),
-        *(measured(_named(each), partial(solve_with_delta, network, size, each), each) for each in deltas),
+        *(measured(_named(delta), partial(solve_with_delta, network, size, delta), delta) for delta in deltas),
     ]
 
 
@@ -63,11 +74,11 @@ def saved(measured: Measured, dense: Measured) -> tuple[float, float]:
 
 
 def cheapest_comparable(measured: Sequence[Measured]) -> Measured:
-    """Of the delta rules that lose at most COMPARABLE dB, the one that multiplies least; the one that loses least, if
-    none does. measured: as `measure` gives it, with at least one delta rule."""
-    deltas = [each for each in measured if each.delta is not None]
-    good = [each for each in deltas if each.psnr >= measured[0].psnr - COMPARABLE]
-    return min(good, key=lambda each: each.solve_macs) if good else max(deltas, key=lambda each: each.psnr)
+    """Of the delta rules that lose at most COMPARABLE dB, the one that multiplies least; if there is none, the one that
+    loses least. measured: the result of `measure`, with at least one delta rule."""
+    deltas = [way for way in measured if way.delta is not None]
+    good = [way for way in deltas if way.psnr >= measured[0].psnr - COMPARABLE]
+    return min(good, key=lambda way: way.solve_macs) if good else max(deltas, key=lambda way: way.psnr)
 
 
 def _named(delta: Delta) -> str:

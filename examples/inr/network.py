@@ -18,10 +18,14 @@ FREQUENCIES: dict[Kind, float] = {"siren": 90.0, "fourier": 30.0}
 
 @dataclass(frozen=True, kw_only=True)
 class InrSettings:
-    """kind: of the features that a place (x, y) is turned into. features, hidden: how many, and how wide the state is.
+    """Settings of the network.
 
-    frequency: how fast the features vary, in radians over half the image's width: omega0 of Siren's first layer; the
-    standard deviation of the Fourier features' frequencies.
+    Args:
+        kind: of the features of a position (x, y).
+        features: their number.
+        hidden: width of the state.
+        frequency: of the features, in radians over half the image's width: omega0 of Siren's first layer; the standard
+            deviation of the Fourier features' frequencies.
     """
 
     kind: Kind
@@ -40,8 +44,8 @@ class SirenFeatures(nn.Module):
         nn.init.uniform_(self.linear.weight, -0.5, 0.5)
         nn.init.uniform_(self.linear.bias, -1, 1)
 
-    def forward(self, places: Tensor) -> Tensor:
-        return torch.sin(self.frequency * self.linear(places))
+    def forward(self, positions: Tensor) -> Tensor:
+        return torch.sin(self.frequency * self.linear(positions))
 
 
 class FourierFeatures(nn.Module):
@@ -53,8 +57,8 @@ class FourierFeatures(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", settings.frequency * torch.randn(2, settings.features // 2))
 
-    def forward(self, places: Tensor) -> Tensor:
-        phases = places @ self.frequencies
+    def forward(self, positions: Tensor) -> Tensor:
+        phases = positions @ self.frequencies
         return torch.cat([phases.cos(), phases.sin()], dim=-1)
 
 
@@ -75,8 +79,8 @@ class ImageStep:
 class ImplicitImage(nn.Module):
     """z* = act(W z* + U features(p) + b), colour = V z* + c; act is the sine for Siren and ReLU for Fourier features.
 
-    It is the implicit layer of (Implicit)^2 (Huang, Bai and Kolter, NeurIPS 2021) over features that enter every step alike:
-    what they contribute is computed once.
+    The implicit layer is that of (Implicit)^2 (Huang, Bai and Kolter, NeurIPS 2021). The features' contribution is the same
+    at every step, and computed once.
     """
 
     def __init__(self, settings: InrSettings) -> None:
@@ -93,16 +97,16 @@ class ImplicitImage(nn.Module):
         nn.init.orthogonal_(self.hidden.weight)
         nn.init.constant_(self.output.bias, 0.5)
 
-    def inject(self, places: Tensor) -> Tensor:
-        """(..., 2) -> (..., hidden): what the place adds to every step. places: x in [-1, 1], y in the same units."""
-        return self.injection(self.features(places))
+    def inject(self, positions: Tensor) -> Tensor:
+        """(..., 2) -> (..., hidden): the position's contribution to every step; x in [-1, 1], y in the same units."""
+        return self.injection(self.features(positions))
 
     def step(self, injected: Tensor) -> ImageStep:
         """f of z = f(z) for a state (z,) of the shape of `injected`."""
         return ImageStep(self, injected)
 
     def fixed_macs(self) -> int:
-        """Multiply-accumulates a pixel outside the solve: features, injection and output."""
+        """Multiply-accumulates per pixel outside the solve: features, injection and output."""
         features, hidden = self.injection.in_features, self.injection.out_features
         distinct = features if isinstance(self.features, SirenFeatures) else features // 2
         return 2 * distinct + features * hidden + hidden * 3

@@ -1,4 +1,4 @@
-"""The page of the image that is an equilibrium: images, table and trade-off."""
+"""The page of the INR demonstration: images, table and trade-off."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ _CELL_WIDTH = 576
 
 def table_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     """One row a way; the first is what "saved" is compared with."""
-    return [_row(each, measured[0]) for each in measured]
+    return [_row(way, measured[0]) for way in measured]
 
 
 def comparison(image: np.ndarray, dense: Measured, delta: Measured) -> np.ndarray:
-    """The image, both fits, and how many elements of the state each pixel multiplied with the delta rule; uint8 RGB."""
+    """The image, both fits, and a map of the multiplied elements per pixel under the delta rule; uint8 RGB.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        dense: the dense solve.
+        delta: a solve under a delta rule.
+    """
     multiplied = delta.solved.multiplied.numpy().reshape(image.shape[:2])
     most = float(dense.solved.multiplied.max())
     part, _ = saved(delta, dense)
@@ -52,47 +58,54 @@ def as_image(measured: Measured, image: np.ndarray) -> np.ndarray:
 def write_inr_page(
     path: Path, image: np.ndarray, measured: Sequence[Measured], training: Sequence[float], settings: Mapping[str, Any]
 ) -> None:
-    """measured: of at least one delta rule; the cheapest good one is pictured. training: PSNR of each epoch.
+    """Writes the page.
+
+    Args:
+        path: of the file.
+        image: (H, W, 3) uint8 RGB.
+        measured: with at least one delta rule; the cheapest good one is shown.
+        training: PSNR of each epoch, dB.
+        settings: of the network.
 
     Raises FlowBenchError where the page cannot be written.
     """
     dense, shown = measured[0], cheapest_comparable(measured)
-    told = (
+    explanation = (
         "Saved: multiply-accumulates, against dense; solve: the hidden layer alone; all: with features, injection and "
         "output. The first step of any solve starts from zero and is not counted."
     )
     sections = [
         section("Pictures", captioned_image(comparison(image, dense, shown), f"{shown.way} against dense")),
-        section("Ways of solving", html_table(table_rows(measured), name="ways"), note(told)),
+        section("Ways of solving", html_table(table_rows(measured), name="ways"), note(explanation)),
         section("Quality against cost", plots(_trade_off(measured), _training_plot(training))),
         section("Settings", html_metrics(settings, name="settings")),
     ]
     write_page(path, "A photograph as an equilibrium", sections)
 
 
-def _row(each: Measured, dense: Measured) -> dict[str, Any]:
-    solve, everything = saved(each, dense)
+def _row(way: Measured, dense: Measured) -> dict[str, Any]:
+    solve, everything = saved(way, dense)
     return {
-        "way": each.way,
-        "PSNR (dB)": round(each.psnr, 3),
-        "against dense (dB)": round(each.psnr - dense.psnr, 3),
-        "steps": round(each.solved.steps, 1),
-        "residual": each.solved.residual,
+        "way": way.way,
+        "PSNR (dB)": round(way.psnr, 3),
+        "against dense (dB)": round(way.psnr - dense.psnr, 3),
+        "steps": round(way.solved.steps, 1),
+        "residual": way.solved.residual,
         "solve saved (%)": round(solve, 1),
         "all saved (%)": round(everything, 1),
-        "seconds": each.seconds,
+        "seconds": way.seconds,
     }
 
 
 def _trade_off(measured: Sequence[Measured]) -> LinePlot:
     dense = measured[0]
-    deltas = [(each.delta, each) for each in measured if each.delta is not None]
+    deltas = [(way.delta, way) for way in measured if way.delta is not None]
     lines = []
     for rule, group in groupby(deltas, lambda pair: f"{pair[0].rule}, {pair[0].memory}"):
         points = list(group)
         thresholds = [f"{delta.threshold:g}" for delta, _ in points]
-        lost = [each.psnr - dense.psnr for _, each in points]
-        lines.append(Line([saved(each, dense)[0] for _, each in points], lost, rule, rule, thresholds))
+        lost = [way.psnr - dense.psnr for _, way in points]
+        lines.append(Line([saved(way, dense)[0] for _, way in points], lost, rule, rule, thresholds))
     return LinePlot(lines, x="multiply-accumulates of the solve saved (%)", y="PSNR against dense (dB)")
 
 

@@ -1,4 +1,4 @@
-"""Solving for an image, densely and with the delta rule, and what it costs."""
+"""Solves for an image, dense and with the delta rule, and their cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from examples.inr.network import ImplicitImage
-from examples.inr.training import places
+from examples.inr.training import positions
 from flowbench.deq import FixedPoint, Solution, State
 from flowbench.deq.stopping import Converged
 from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory
@@ -22,9 +22,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Solved:
-    """colour: (H W, 3). steps: of the solver, the mean over pixels. residual: the relative one at the end; where each pixel
-    has its own, the largest. multiplied: (H W,), how many elements of the state were multiplied by the hidden weight, over
-    all steps. The first step multiplies nothing, in whatever way it is done: the state is zero."""
+    """The result of a solve.
+
+    Args:
+        colour: (H W, 3).
+        steps: of the solver, the mean over pixels.
+        residual: relative, at the end; where each pixel has its own, the largest.
+        multiplied: (H W,), number of elements of the state that were multiplied by the hidden weight, over all steps. The
+            first step multiplies nothing, because the state is zero."""
 
     colour: Tensor
     steps: float
@@ -34,7 +39,7 @@ class Solved:
 
 @torch.no_grad()
 def solve_densely(network: ImplicitImage, size: Size) -> Solved:
-    """The steps go on until the whole image has converged."""
+    """One dense solve for all pixels, until their common residual has converged."""
     injected = _injected(network, size)[None]
     solution = _solver().solve(network.step(injected), (torch.zeros_like(injected),))
     steps = solution.stats.steps.expand(injected.shape[1])
@@ -43,7 +48,7 @@ def solve_densely(network: ImplicitImage, size: Size) -> Solved:
 
 @torch.no_grad()
 def solve_pixel_by_pixel(network: ImplicitImage, size: Size) -> Solved:
-    """Each pixel is dense, but leaves when it has converged by itself."""
+    """A dense solve in which each pixel stops when it has converged by itself."""
     injected = _injected(network, size)
     solution = _solver("drop").solve(network.step(injected), (torch.zeros_like(injected),))
     return _solved(network, solution.z[0], solution, (solution.stats.steps - 1) * network.hidden.in_features)
@@ -51,7 +56,7 @@ def solve_pixel_by_pixel(network: ImplicitImage, size: Size) -> Solved:
 
 @torch.no_grad()
 def solve_without_zeros(network: ImplicitImage, size: Size) -> Solved:
-    """As `solve_densely`, but elements that are zero count for nothing: what ReLU saves without a delta rule."""
+    """As `solve_densely`, but elements that are zero are not counted: the saving of ReLU without a delta rule."""
     injected = _injected(network, size)[None]
     step = network.step(injected)
     multiplied = torch.zeros_like(injected[0, :, 0])
@@ -66,7 +71,13 @@ def solve_without_zeros(network: ImplicitImage, size: Size) -> Solved:
 
 @torch.no_grad()
 def solve_with_delta(network: ImplicitImage, size: Size, delta: Delta) -> Solved:
-    """The hidden layer is a 1x1 convolution over the image, and multiplies what has changed of the state."""
+    """A solve in which the hidden layer is a delta convolution, 1x1, over the image.
+
+    Args:
+        network: fitted to the image.
+        size: (height, width).
+        delta: the rule.
+    """
     step = DeltaStep(network, _injected(network, size).view(1, *size, -1).permute(0, 3, 1, 2), delta)
     solution = _solver().solve(step, (torch.zeros_like(step.injected),))
     z = solution.z[0].permute(0, 2, 3, 1).flatten(1, 2)
@@ -74,8 +85,11 @@ def solve_with_delta(network: ImplicitImage, size: Size, delta: Delta) -> Solved
 
 
 class DeltaStep:
-    """The steps of one solve from zero. injected: (1, hidden, H, W). memory: of the hidden layer, None before the first step.
-    multiplied: (H, W), elements of the state that were multiplied so far."""
+    """The steps of one solve from zero.
+
+    Attributes:
+        memory: of the hidden layer, None before the first step.
+        multiplied: (H, W), elements of the state that were multiplied so far."""
 
     def __init__(self, network: ImplicitImage, injected: Tensor, delta: Delta) -> None:
         self.activation = network.activation
@@ -95,7 +109,7 @@ class DeltaStep:
 
 
 def _injected(network: ImplicitImage, size: Size) -> Tensor:
-    return network.inject(places(*size).to(network.output.weight.dtype))
+    return network.inject(positions(*size).to(network.output.weight.dtype))
 
 
 def _solver(converged: Converged = "freeze") -> FixedPoint:

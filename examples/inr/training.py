@@ -1,4 +1,4 @@
-"""Fitting an image."""
+"""Training of the network on an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowbench.deq import DEQ, FixedPoint, JacobianPenalty, PhantomGradient
 from flowbench.images import unit_range
 
 # The state of an epoch starts from that of the epoch before, which the small change of the weights has moved little. Without
-# the penalty the sine has places that never come to rest.
+# the penalty, the sine has pixels that never converge.
 _LAYER = DEQ(
     solver=FixedPoint(max_steps=2, tolerance=1e-9),
     gradient=PhantomGradient(steps=2),
@@ -24,7 +24,7 @@ _LEARNING_RATE = 5e-3
 _LAST_SHARE = 0.02
 
 
-def places(height: int, width: int) -> Tensor:
+def positions(height: int, width: int) -> Tensor:
     """(H W, 2): x in (-1, 1) from left to right, y in the same units from top to bottom, row by row."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     return torch.stack([2 * x / width - 1, (2 * y - height) / width], dim=-1).reshape(-1, 2)
@@ -36,8 +36,14 @@ def colours(image: np.ndarray) -> Tensor:
 
 
 def fit_image(network: ImplicitImage, image: np.ndarray, epochs: int) -> list[float]:
-    """Adam on all pixels at once, the learning rate falling along a cosine; returns the PSNR (dB) of each epoch."""
-    where, wanted = places(*image.shape[:2]), colours(image)
+    """Trains with Adam on all pixels at once, with a cosine schedule; returns the PSNR (dB) of each epoch.
+
+    Args:
+        network: is trained in place.
+        image: (H, W, 3) uint8 RGB.
+        epochs: steps, one for all pixels each.
+    """
+    where, wanted = positions(*image.shape[:2]), colours(image)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=_LAST_SHARE * _LEARNING_RATE)
     state = (torch.zeros(1, len(where), network.hidden.in_features),)

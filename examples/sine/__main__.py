@@ -12,7 +12,7 @@ from examples.sine.training import EPOCHS, fit_sine, new_network
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains, prints the figures, and writes `sine.html`."""
+    """Trains, prints the statistics, and writes `sine.html`."""
     parser = argparse.ArgumentParser(prog="python -m examples.sine", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("outputs/demos"), help="folder of the page")
     parser.add_argument("--epochs", type=count, default=EPOCHS)

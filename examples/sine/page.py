@@ -1,4 +1,4 @@
-"""The four figures of the sine demonstration on one page."""
+"""The page of the sine demonstration, with its four figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ _FOLLOWED = 125
 
 @dataclass(frozen=True)
 class SineFigures:
-    """x, y: (N, 1). fits: (STEPS, N), the answer after each step. states: (STEPS, N, UNITS)."""
+    """The data of the figures.
+
+    Args:
+        x: (N, 1).
+        y: (N, 1), sin x.
+        fits: (STEPS, N), the output after each step.
+        states: (STEPS, N, UNITS).
+    """
 
     x: Tensor
     y: Tensor
@@ -50,7 +57,15 @@ class SineFigures:
 
 
 def write_sine_page(path: Path, figures: SineFigures, history: Sequence[Epoch]) -> None:
-    """Raises FlowBenchError where the page cannot be written."""
+    """Writes the page.
+
+    Args:
+        path: of the file.
+        figures: the data of the figures.
+        history: of the training.
+
+    Raises FlowBenchError where the page cannot be written.
+    """
     sections = [
         section("Fits", _fits(figures)),
         section("The space of the states", *_components(figures)),
@@ -79,8 +94,10 @@ def _components(figures: SineFigures) -> tuple[Plots, str]:
         Line(range(1, _COMPONENTS + 1), shares[:_COMPONENTS], "explained", "explained"),
         Line([1, _COMPONENTS], [99, 99], "99%", "99%"),
     ]
-    told = f"{needed} of {UNITS} components explain 99% of the variance of all states, all {STEPS} steps together."
-    return plots(LinePlot(lines, x="principal components", y="variance explained (%)")), note(told)
+    explanation = (
+        f"{needed} of {UNITS} components explain 99% of the variance of all states, all {STEPS} steps together."
+    )
+    return plots(LinePlot(lines, x="principal components", y="variance explained (%)")), note(explanation)
 
 
 def _trajectories(figures: SineFigures) -> tuple[Plots, str]:
@@ -111,6 +128,6 @@ def _rest(figures: SineFigures) -> tuple[Plots, str]:
 def _training(history: Sequence[Epoch]) -> Plots:
     epochs = range(len(history))
     return plots(
-        LinePlot([Line(epochs, [each.loss for each in history])], x="epoch", y="loss", log_y=True),
-        LinePlot([Line(epochs, [each.sigma for each in history])], x="epoch", y="largest singular value"),
+        LinePlot([Line(epochs, [epoch.loss for epoch in history])], x="epoch", y="loss", log_y=True),
+        LinePlot([Line(epochs, [epoch.sigma for epoch in history])], x="epoch", y="largest singular value"),
     )

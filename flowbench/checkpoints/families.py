@@ -18,7 +18,7 @@ _LIGHTFLOW = {1.0: "lightflow", 0.75: "lightflow_075", 0.5: "lightflow_05"}
 
 
 def model_of(state: StateDict) -> str | None:
-    """The name in conf/model of the model that such weights were published for; None where the names tell nothing."""
+    """The name in conf/model of the model that such weights were published for; None where the keys are unknown."""
     state = unwrapped(state)
     if not all(tensor.ndim for name, tensor in state.items() if name.endswith((".weight", ".bias"))):
         return None

@@ -13,7 +13,7 @@ from flowbench.io.atomic import written_aside
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes a checkpoint aside and renames it, so that a name never holds half a file; reads nothing that runs code."""
+    """Writes checkpoints atomically, and reads no code from them."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         with written_aside(path) as aside, open(aside, "wb") as file:

@@ -10,12 +10,13 @@ from pathlib import Path
 from flowbench.errors import FlowBenchError
 
 _ZIP = b"PK\x03\x04"
+# Bytes of a file's beginning that are read to tell its kind.
 _START = 4096
 _ARCHIVES = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "RAR"}
 
 
 def check_file(path: Path) -> None:
-    """Raises FlowBenchError, which says what the file is, for one that is no checkpoint, and for a damaged record.
+    """Raises FlowBenchError for a file that is no checkpoint, with the kind of file that it is, and for a damaged record.
 
     A checkpoint of PyTorch is a ZIP archive, whose every record has a checksum. Older files have none, and pass.
     """
@@ -73,7 +74,7 @@ def _kind(start: bytes) -> str | None:
     if re.match(r"<(!doctype html|html|head|\?xml)", text, re.IGNORECASE):
         title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         named = f" ('{_shortened(html.unescape(title[1]))}')" if title else ""
-        return f"a web page{named}: the download gave a page in place of the file. Fetch it with a browser."
+        return f"a web page{named}: the download gave a page instead of the file. Fetch it with a browser."
     return f"a text that begins with '{_shortened(text)}': fetch the file itself."
 
 

@@ -17,10 +17,10 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def from_princeton_raft(state: StateDict) -> StateDict:
-    """princeton-vl's RAFT (raft-things.pth, raft-small.pth, ...), with or without what wraps it, and torchvision's.
+    """princeton-vl's RAFT (raft-things.pth, raft-small.pth, ...), with or without wrappers' prefixes, and torchvision's.
 
-    Their encoders hold the skip's norm under two names, normN and downsample.1, one tensor in the original: ours hold it
-    once. Their mask head lives inside the update block.
+    Their encoders hold the skip's norm under two names, normN and downsample.1, for one module: ours hold it once. Their mask
+    head is part of the update block.
     """
     state = _without_twins(unwrapped(state))
     state = from_torchvision_raft(state) if is_torchvision_raft(state) else state
@@ -47,8 +47,13 @@ def from_deqflow(state: StateDict) -> StateDict:
 
 @dataclass(frozen=True)
 class DEQFlowVariant:
-    """What the keys and shapes of a DEQ-Flow checkpoint tell. hidden: channels of the hidden state. head: width of the flow
-    head, where v1 and v2 of the code differ."""
+    """The settings that follow from the keys and shapes of a DEQ-Flow checkpoint.
+
+    Args:
+        hidden: channels of the hidden state.
+        head: width of the flow head, which differs between v1 and v2 of the code.
+        weight_norm: whether it has weight normalisation.
+        gma: whether it has global motion aggregation."""
 
     hidden: int
     head: int
@@ -57,7 +62,7 @@ class DEQFlowVariant:
 
 
 def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
-    """None where the keys are not those of a DEQ-Flow."""
+    """The variant of a DEQ-Flow's state dict; None for any other state dict."""
     state = unwrapped(state)
     names = ("update_block.gru.convz1.bias", "update_block.flow_head.conv1.bias", "cnet.conv2.bias")
     gate, head, context = (state.get(name) for name in names)
@@ -75,7 +80,7 @@ def deqflow_variant(state: StateDict) -> DEQFlowVariant | None:
 def from_fastflownet(state: StateDict) -> StateDict:
     """ltkong218's FastFlowNet (fastflownet_ft_mix.pth, ...), with or without DataParallel's `module.`.
 
-    Theirs sees BGR; ours sees RGB, and the first convolution's weights are turned round.
+    Their input is BGR, ours RGB: the channels of the first convolution's weights are reversed.
     """
     state = unwrapped(state)
     if (first := state.get("pconv1_1.0.weight")) is not None:
@@ -117,8 +122,10 @@ def lightflow_width(state: StateDict) -> float | None:
 
 
 def unwrapped(state: StateDict) -> StateDict:
-    """Without what DataParallel, torch.compile and training programs put before every name."""
-    while prefix := next((each for each in _WRAPPERS if state and all(name.startswith(each) for name in state)), None):
+    """The state dict without the prefixes of DataParallel, torch.compile and training programs."""
+    while prefix := next(
+        (start for start in _WRAPPERS if state and all(name.startswith(start) for name in state)), None
+    ):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return dict(state)
 

@@ -1,4 +1,4 @@
-"""Reading checkpoint files, none of which may run code, and none of which may be damaged."""
+"""Reading of checkpoint files, without running code from them, and with checks for damage."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _refuse_newer(contents: Mapping[Any, Any], path: Path) -> None:
 
 
 def _refuse_unstored(contents: Mapping[Any, Any], path: Path) -> None:
-    """A tensor of a few bytes may claim any size, which whoever copies it then needs."""
+    """Raises FlowBenchError for a tensor that claims more elements than the file stores: copying it could take any memory."""
     for part in (contents, *(part for part in contents.values() if isinstance(part, Mapping))):
         for name, tensor in part.items():
             if isinstance(tensor, Tensor) and not _is_stored(tensor):
@@ -94,7 +94,11 @@ def check_weights(
 ) -> None:
     """Raises FlowBenchError that lists every missing, unknown or misshapen entry of a state dict.
 
-    held: the model whose weights these are by their names, for the error.
+    Args:
+        network: that the weights are for.
+        state: a state dict.
+        source: its file, for the error.
+        held: the model whose weights these are by their names, for the error.
     """
     expected = network.state_dict()
     problems = []
@@ -115,6 +119,12 @@ def check_weights(
 def load_weights(
     network: nn.Module, state: Mapping[str, Tensor], *, source: str | Path, held: str | None = None
 ) -> None:
-    """Copies a state dict into a network that `check_weights` finds it to fit."""
+    """Copies a state dict into a network.
+
+    Args:
+        network, state, source, held: see `check_weights`.
+
+    Raises FlowBenchError where `check_weights` does.
+    """
     check_weights(network, state, source=source, held=held)
     network.load_state_dict(dict(state))

@@ -20,6 +20,7 @@ from flowbench.targets import current, find_part
 
 Settings = dict[str, Any]
 
+# Limits of untrusted settings, far above any real ones: nesting, entries, and absolute values, of all and of the model alone.
 _DEEPEST, _MOST = 32, 100_000
 _LARGEST, _LARGEST_OF_MODEL = 2**32, 2**16
 # The settings of data that are paths, by the last part of their keys and by what they lie below.
@@ -111,7 +112,7 @@ def _text(text: str) -> str:
 def merged(remembered: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
     """Remembered settings with plain changes.
 
-    A part of another kind takes the place of the old one, whose settings it lacks.
+    A part with another target replaces the old one, without the old one's settings.
     """
     result = dict(remembered)
     for name, change in changes.items():
@@ -148,8 +149,7 @@ def reference(name: str) -> str:
 
 
 def chosen_roots(remembered: Mapping[str, Any], own: Mapping[str, Any], written: Mapping[str, Any]) -> Settings:
-    """Where the data sets lie: in the folder that the user names, or else where the checkpoint says, or else where they
-    usually do.
+    """The folders of the data sets: those that the user names, else those of the checkpoint, else the defaults.
 
     Args:
         remembered: The checkpoint's roots.
@@ -166,16 +166,22 @@ def _follows_environment(root: Any) -> bool:
 
 
 def with_roots(data: Any, roots: Mapping[str, Any], *, path: bool = False) -> Any:
-    """Remembered data in which each reference in a path is its folder. path: whether this part of the data is one."""
+    """Remembered data with references in paths replaced by folders.
+
+    Args:
+        data: settings of data, or a part of them.
+        roots: folders by the data sets' names.
+        path: whether this part is a path.
+    """
     if isinstance(data, Mapping):
         return {name: with_roots(child, roots, path=path or name in _PATHS) for name, child in data.items()}
     if isinstance(data, list):
         return [with_roots(child, roots, path=path) for child in data]
     if not isinstance(data, str) or not path:
         return data
-    whole = _REFERENCE.fullmatch(data)
-    if whole:
-        return _root(whole[1], roots)
+    reference_alone = _REFERENCE.fullmatch(data)
+    if reference_alone:
+        return _root(reference_alone[1], roots)
     return _REFERENCE.sub(lambda found: str(_root(found[1], roots)), data)
 
 

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 _SUFFIX = ".pair"
 _LOCK = "bytes_kept.lock"
-# Seconds. A lock is held for milliseconds, unless its holder was stopped: nobody waits for that.
+# Seconds. A lock is held for milliseconds, unless its holder was stopped: no process waits for that.
 _PATIENCE = 1.0
 
 

@@ -189,7 +189,7 @@ def _spring(draw: _Drawing) -> None:
                 if split == "train":
                     for direction, frame, sample in (("FW", 1, pair.forward), ("BW", 2, pair.backward)):
                         name = f"flow_{direction}_{camera}"
-                        # Four values a pixel of the images.
+                        # Four values per pixel of the images.
                         flow = sample.flow.repeat(2, axis=0).repeat(2, axis=1)
                         draw.write_flow(f"{sequence}/{name}/{name}_000{frame}.flo5", flow)
 

@@ -24,7 +24,7 @@ class Anderson(Solver["_History"]):
     Where the linear system cannot be solved, the sample takes a plain step, z <- f(z).
 
     Args:
-        memory: how many past steps are combined.
+        memory: how many past steps are mixed.
         ridge: is added to the diagonal of the residuals' Gram matrix.
         mixing: beta, the share of the images against the iterates.
         returned: whether the result is f(z) of the mixed step with the lowest residual ("image"), or its z ("iterate").

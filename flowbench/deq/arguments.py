@@ -73,12 +73,12 @@ class _Argument:
 def _arguments(made: type, prefix: str, among: tuple[type, ...] = ()) -> Iterator[_Argument]:
     """The arguments of a class, and of the objects that it holds. among: the classes to choose from."""
     explained, hints = _explanations(made), get_type_hints(made)
-    for each in fields(made):
-        name, classes = f"{prefix}{each.name.replace('_', '-')}", _classes(hints[each.name])
-        shared = all(_explanations(other).get(each.name) == explained.get(each.name) for other in among)
-        help = f"{'' if shared else f'{_word_of(made)}: '}{explained.get(each.name, '')} Default: {_default(each)}."
+    for field in fields(made):
+        name, classes = f"{prefix}{field.name.replace('_', '-')}", _classes(hints[field.name])
+        shared = all(_explanations(other).get(field.name) == explained.get(field.name) for other in among)
+        help = f"{'' if shared else f'{_word_of(made)}: '}{explained.get(field.name, '')} Default: {_default(field)}."
         if not classes:
-            yield _Argument(name, _literals(hints[each.name]), help)
+            yield _Argument(name, _literals(hints[field.name]), help)
         if len(classes) > 1:
             yield _Argument(name, tuple(map(_word_of, classes)), help)
         for held in classes:
@@ -88,16 +88,16 @@ def _arguments(made: type, prefix: str, among: tuple[type, ...] = ()) -> Iterato
 def _make(made: type[Any], prefix: str, given: dict[str, Any], default: Any = None) -> Any:
     """The object that the arguments describe, which are taken out of `given`; else as `default`, if that is of this class."""
     hints, settings = get_type_hints(made), {}
-    for each in fields(made):
-        name = f"{prefix}{each.name.replace('_', '-')}"
-        classes, key = _classes(hints[each.name]), _destination(name)
+    for field in fields(made):
+        name = f"{prefix}{field.name.replace('_', '-')}"
+        classes, key = _classes(hints[field.name]), _destination(name)
         if not classes and key in given:
-            settings[each.name] = _value(name, given.pop(key), hints[each.name])
+            settings[field.name] = _value(name, given.pop(key), hints[field.name])
         if classes and any(other == key or other.startswith(f"{key}_") for other in given):
-            usual = None if each.default_factory is MISSING else each.default_factory()
+            usual = None if field.default_factory is MISSING else field.default_factory()
             words = {_word_of(held): held for held in classes}
             held = words[given.pop(key)] if key in given else type(usual) if usual else classes[0]
-            settings[each.name] = _make(held, f"{name}-", given, usual)
+            settings[field.name] = _make(held, f"{name}-", given, usual)
     try:
         return replace(default, **settings) if isinstance(default, made) else made(**settings)
     except TypeError as error:
@@ -137,10 +137,10 @@ def _word_of(made: type) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _default(each: Field[Any]) -> str:
-    if each.default_factory is not MISSING:
-        return _word_of(type(each.default_factory()))
-    return "none, it must be given" if each.default is MISSING else str(each.default).lower()
+def _default(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        return _word_of(type(field.default_factory()))
+    return "none, it must be given" if field.default is MISSING else str(field.default).lower()
 
 
 def _destination(name: str) -> str:

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 
 def normalise_weights(module: nn.Module) -> nn.Module:
-    """Gives every convolution inside a magnitude for each output channel, and a direction. Returns the module."""
+    """Reparametrises every convolution inside by a magnitude per output channel and a direction. Returns the module."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             weight_norm(part)

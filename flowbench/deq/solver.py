@@ -69,7 +69,7 @@ class Solver(StoppingRule, ABC, Generic[C]):
     def stalled(self, residuals: Sequence[Tensor]) -> Tensor | None:
         """(B,) bool: the samples that make no more progress; None for a solver that does not judge that.
 
-        residuals: (B,) of every step so far, those that decide; NaN where a sample took none.
+        residuals: (B,) per step so far, of the kind that decides; NaN where a sample took no step.
         """
         return None
 
@@ -100,6 +100,10 @@ def iterate(
     """Drives a solver until all samples have stopped.
 
     Masks stay on the device: the host reads one number per step, and none with a tolerance of 0.
+
+    Args:
+        solver: which is driven.
+        f, z0, states_at, memory: see `Solver.solve`.
     """
     evaluate: _Evaluation[S] = _Evaluation(f, memory)
     progress: Progress[S] = Progress(solver, z0, states_at, solver.keep)

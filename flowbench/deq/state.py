@@ -81,12 +81,18 @@ def unmixed(device: torch.device) -> torch.autocast:
 
 
 def select(state: S, index: Tensor) -> S:
-    """index: (N,) int64."""
+    """The samples at index, (N,) int64."""
     return each_part(lambda tensor: tensor[index], state)
 
 
 def where(condition: Tensor, chosen: S, other: S) -> S:
-    """condition: (B,) bool."""
+    """torch.where by sample.
+
+    Args:
+        condition: (B,) bool.
+        chosen: taken where it is true.
+        other: taken elsewhere.
+    """
     return each_part(lambda a, b: torch.where(_alongside(condition, a), a, b), chosen, other)
 
 
@@ -100,7 +106,13 @@ def detach(state: S) -> S:
 
 @dataclass(frozen=True)
 class Packing:
-    """How a state lies in one matrix (B, D), for the solvers that need vectors."""
+    """The layout of a state in one matrix (B, D), for solvers that need vectors.
+
+    Args:
+        shapes: of the state's parts, without the batch.
+        dtypes: of the state's parts.
+        packed: dtype of the matrix.
+    """
 
     shapes: tuple[torch.Size, ...]
     dtypes: tuple[torch.dtype, ...]

@@ -11,7 +11,7 @@ Converged = Literal["freeze", "drop", "continue"]
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingRule:
-    """When a sample stops, and what then happens to it.
+    """The condition under which a sample stops, and its treatment afterwards.
 
     Args:
         max_steps: the most steps that are taken.

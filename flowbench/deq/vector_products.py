@@ -8,8 +8,15 @@ from flowbench.deq.state import State
 
 
 def vector_jacobian(image: State, z: State, vector: State, *, differentiable: bool = False) -> State:
-    """vector^T J, J = d image / dz. A part of the image that does not depend on z has no share in it."""
-    reached = [(part, given) for part, given in zip(image, vector, strict=True) if part.requires_grad]
+    """vector^T J, J = d image / dz. Parts of the image that do not depend on z contribute nothing.
+
+    Args:
+        image: f(z), evaluated with gradient.
+        z: where it was evaluated.
+        vector: of the image's shapes.
+        differentiable: whether the product itself has a gradient.
+    """
+    reached = [(part, weights) for part, weights in zip(image, vector, strict=True) if part.requires_grad]
     if not reached:
         return tuple(torch.zeros_like(part) for part in z)
     outputs, vectors = zip(*reached, strict=True)

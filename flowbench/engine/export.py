@@ -109,7 +109,7 @@ def _description(
         },
         "multiple": model.network.stride,
         "smallest side": form.smallest,
-        "fitting": str(model.fitting),
+        "fitting": str(model.padder),
         "torch": torch.__version__,
     }
 

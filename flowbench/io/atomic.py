@@ -17,9 +17,9 @@ _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]+)?")
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
+    """Yields a temporary path beside `path`, which replaces `path` when the block ends without an error.
 
-    Who reads `path` sees the old file or the whole new one, never a part. The temporary path keeps the suffix, by which
+    Readers of `path` see the old file or the complete new one, never a part. The temporary path keeps the suffix, by which
     some writers choose their format. Missing parent folders are created. When the block fails, the temporary file is
     removed and `path` stays as it was.
 
@@ -41,7 +41,7 @@ def written_aside(path: str | Path) -> Iterator[Path]:
             raise
         raise FlowBenchError(
             f"{path}: cannot be written ({refusal.strerror or refusal}). Check the free space and the permissions of "
-            f"{path.parent}, or choose another place."
+            f"{path.parent}, or choose another folder."
         ) from error
     finally:
         _remove(aside)
@@ -68,7 +68,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
 
 
 def _refusal(error: BaseException | None) -> OSError | None:
-    """The system's error in what was raised, or in what that was raised in answer to."""
+    """The OSError among an exception and its causes."""
     while error is not None and not isinstance(error, OSError):
         error = error.__context__
     return error

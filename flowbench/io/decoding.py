@@ -1,4 +1,4 @@
-"""The decoded content of image files, whatever it means."""
+"""Decoding of image files to arrays of any meaning: colours, masks, flow."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from flowbench.io.read_bytes import read_bytes
 
 
 def read_pixels(path: Path, flags: int) -> np.ndarray:
-    """(H, W) or (H, W, channels) as OpenCV's imdecode gives it with `flags`: channels in reverse, BGR.
+    """The pixels of an image file, (H, W) or (H, W, channels), the channels in OpenCV's order, BGR.
 
-    Raises FlowBenchError, naming the file, when it is missing, no whole image, or more than one.
+    Args:
+        path: of the file.
+        flags: of cv2.imdecode.
+
+    Raises FlowBenchError, naming the file, when it is missing, damaged, or holds several images.
     """
     return decode_pixels(path, read_bytes(path), flags)
 
 
 def decode_pixels(path: Path, data: bytes, flags: int) -> np.ndarray:
-    """`read_pixels` of a file whose content is `data`."""
+    """`read_pixels` of a file that has been read.
+
+    Args:
+        path: for errors.
+        data: the file's content.
+        flags: of cv2.imdecode.
+    """
     check_image(path, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

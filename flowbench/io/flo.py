@@ -17,7 +17,7 @@ _SWAPPED_START = struct.pack(">f", _MAGIC)
 
 
 def read_flo(path: Path) -> np.ndarray:
-    """(H, W, 2) float32 pixels, as stored. Raises FlowBenchError when the file is no whole .flo file."""
+    """(H, W, 2) float32 pixels, as stored. Raises FlowBenchError when the file is no complete .flo file."""
     data = read_bytes(path)
     if len(data) < _HEADER.size:
         raise FlowBenchError(f"{path}: {len(data)} bytes, shorter than the {_HEADER.size}-byte header of a .flo file.")

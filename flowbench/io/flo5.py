@@ -1,7 +1,7 @@
 """Spring's .flo5 files: HDF5 with one data set, `flow` (Mehl et al., "Spring", CVPR 2023).
 
-The ground truth has twice the width and height of the images; its values are pixels of the images. It is given as
-stored: who wants it at the images' size takes [::2, ::2].
+The ground truth has twice the width and height of the images; its values are pixels of the images. It is returned as
+stored: [::2, ::2] brings it to the images' size.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _NAME = "flow"
 
 
 def read_flo5(path: Path) -> np.ndarray:
-    """(H, W, 2) float32 pixels, not a number where unknown.
+    """(H, W, 2) float32 pixels, NaN where unknown.
 
-    Raises FlowBenchError when the file is no whole HDF5 file with such a data set, or h5py is not installed.
+    Raises FlowBenchError when the file is not a complete HDF5 file with such a data set, or h5py is not installed.
     """
     file_size, h5py = check_file(path), _h5py(path)
-    # HDF5's own checks raise OSError, RuntimeError, OverflowError and others, each by the place of the damage.
+    # HDF5's own checks raise OSError, RuntimeError, OverflowError and others, depending on what is damaged.
     try:
         # Nobody writes the file meanwhile, and network drives often refuse to lock it.
         with h5py.File(path, "r", locking=False) as file:

@@ -1,4 +1,4 @@
-"""Flow files, told apart by their suffix: .flo, .pfm, .png (KITTI, 16 bit), .npz, .npy and .flo5 (Spring)."""
+"""Flow files by their suffix: .flo, .pfm, .png (KITTI, 16 bit), .npz, .npy and .flo5 (Spring)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def read_flow(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Flow (H, W, 2) float32 in pixels, (u right, v down), and valid (H, W) bool: where it is known.
 
     Dense formats (.flo, .pfm, .npy, .flo5) are valid where |u| and |v| are below 1000 px; their unknown values (above
-    1e9, or not a number) are given as 0. KITTI's unknown pixels decode to -512. Only valid pixels mean anything, and
-    there may be none. Spring's .flo5 comes as stored, with twice the images' width and height.
+    1e9, or NaN) are returned as 0. KITTI's unknown pixels decode to -512. There may be no valid pixel. Spring's .flo5 is
+    returned as stored, with twice the images' width and height.
 
-    Raises FlowBenchError, naming the file, when it is missing, truncated, oversized, damaged or not what its suffix says, and
-    for .flo5 when h5py is not installed. What a file claims to hold is checked before it is allocated.
+    Raises FlowBenchError, naming the file, when it is missing, truncated, oversized, damaged or of another format than its
+    suffix, and for .flo5 when h5py is not installed. Claimed sizes are checked before anything is allocated.
     """
     path = Path(path)
     match _suffix(path):
@@ -50,10 +50,15 @@ def read_flow(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_flow(path: str | Path, flow: np.ndarray, valid: np.ndarray | None = None) -> None:
-    """Writes flow (H, W, 2), pixels, in the format of the suffix; `valid` (H, W) bool, by default everywhere.
+    """Writes flow atomically in the format of the suffix.
 
     .png rounds to 1/64 px and stores invalid pixels as 0; .flo and .pfm store 1e10 there, .npy and .flo5 NaN; .npz keeps
-    flow and mask as they are. The file appears complete or not at all.
+    flow and mask as they are.
+
+    Args:
+        path: of the file.
+        flow: (H, W, 2), pixels.
+        valid: (H, W) bool; None for everywhere.
 
     Raises FlowBenchError, naming the file, for shapes that are no flow, valid values that are not finite or do not fit
     the format, an unknown suffix, or a file that cannot be written.
@@ -123,5 +128,5 @@ def _checked(path: Path, flow: np.ndarray, valid: np.ndarray | None) -> tuple[np
         raise FlowBenchError(f"{path}: valid has shape {valid.shape}; {flow.shape[:2]} is needed, as the flow has.")
     lost = np.count_nonzero(~np.isfinite(flow[valid]).all(axis=-1))
     if lost:
-        raise FlowBenchError(f"{path}: the flow is not finite at {lost} valid pixels. Mark them invalid or mend it.")
+        raise FlowBenchError(f"{path}: the flow is not finite at {lost} valid pixels. Mark them invalid or correct it.")
     return flow, valid

@@ -43,12 +43,12 @@ class FrameSource(Protocol):
 
 
 class ImageFrames:
-    """Image files in the given order: a FrameSource that knows its count but no speed."""
+    """Image files in the given order: a FrameSource with a count, but no frame rate."""
 
     fps = None
 
     def __init__(self, paths: Sequence[Path], *, white: int | None = None):
-        """white: as `read_image` has it."""
+        """white: see `read_image`."""
         self.paths = list(paths)
         self.white = white
         self.names = _unique_names(self.paths)
@@ -69,7 +69,7 @@ class ImageFrames:
 def open_images(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> ImageFrames:
     """The images of a folder or glob pattern in natural order (frame_10 after frame_9), or of a list as it is given.
 
-    white: the value of white in 16-bit images, as `read_image` has it.
+    white: the value of white in 16-bit images, see `read_image`.
 
     Raises FlowBenchError when there are fewer than two images or a listed file does not exist.
     """
@@ -94,7 +94,7 @@ def is_pattern(source: str) -> bool:
 
 def natural_order(path: Path) -> list[tuple[str, int]]:
     """A sort key by which numbers within names count as numbers."""
-    # Text and digits alternate in the split, so that equal places always compare equal types.
+    # Text and digits alternate in the split, so that equal positions always compare equal types.
     parts = re.split(r"(\d+)", str(path))
     return [(text, int(digits)) for text, digits in zip(parts[::2], [*parts[1::2], "0"])]
 

@@ -27,8 +27,9 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     Grey becomes three equal channels, transparency is dropped, more than 8 bits are scaled to 8.
 
     Args:
-        white: the value of white in an image of 16 bits a channel, 4095 where it holds 12. None: what a PPM or PGM file
-            says, or else 65535; then an image that stays below a quarter of it is warned of.
+        path: of the file.
+        white: the value of white in an image of 16 bits per channel, for instance 4095 for 12 bits. None: the value in the
+            header of a PPM or PGM file, else 65535, with a warning for an image that stays below a quarter of it.
 
     Raises FlowBenchError, naming the file, when it is missing, truncated, no readable image, one of several pages, or of
     another number type (a depth map, for instance), and for a white that the image exceeds.
@@ -37,11 +38,11 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     data = read_bytes(path)
     image = decode_pixels(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype not in (np.uint8, np.uint16):
-        raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits a channel are needed.")
+        raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits per channel are needed.")
     brightest, full = int(image.max()), int(np.iinfo(image.dtype).max)
     if white is not None and not brightest <= white <= full:
         raise FlowBenchError(
-            f"{path}: white={white}, but the image has {8 * image.itemsize} bits a channel and values up to {brightest}: "
+            f"{path}: white={white}, but the image has {8 * image.itemsize} bits per channel and values up to {brightest}: "
             "give the value that stands for white, or none."
         )
     if white is None:
@@ -52,7 +53,7 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
 
 
 def _white(path: Path, stated: int | None, brightest: int, full: int) -> int:
-    """The value of white in an image of which nobody but its file says it."""
+    """The value of white where the user gives none."""
     if stated is not None:
         return max(stated, brightest)
     if full > 255 and brightest <= full // 4:
@@ -77,7 +78,7 @@ def _warn_of_dark(path: Path, brightest: int) -> None:
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Writes (H, W, 3) uint8 RGB in the format of the suffix; the file appears complete or not at all.
+    """Writes (H, W, 3) uint8 RGB atomically in the format of the suffix.
 
     Raises FlowBenchError, naming the file, for an unknown suffix, another array, or a file that cannot be written.
     """
@@ -88,7 +89,13 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def encode_image(image: np.ndarray, suffix: str, name: str = "image") -> bytes:
-    """The bytes of an image file of that suffix. image: (H, W, 3) uint8 RGB; `name` is for the error's message."""
+    """The bytes of an image file.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        suffix: of the format, with the dot.
+        name: for the error's message.
+    """
     if suffix not in SUFFIXES:
         raise FlowBenchError(f"{name}: unknown suffix {suffix!r} for an image. Known: {', '.join(SUFFIXES)}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:

@@ -1,6 +1,6 @@
-"""Whether an image file is whole and can hold the pixels it claims, found out without decoding it.
+"""Checks of an image file before it is decoded: that it is complete and can hold the pixels it claims.
 
-OpenCV trusts the header when it allocates, and some of its versions fill what a truncated file lacks with grey.
+OpenCV trusts the header when it allocates, and some of its versions fill the missing part of a truncated file with grey.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check_image(path: Path, data: bytes) -> None:
 
 
 def stated_white(data: bytes) -> int | None:
-    """The largest value that a PPM or PGM file says it may hold, which stands for white; None where no file says so."""
+    """The value of white in the header of a PPM or PGM file; None for other formats."""
     header = _PNM_SIZE.match(data)
     largest = None if header is None or header[1] in b"14" else _PNM_LARGEST.match(data, header.end())
     return None if largest is None else int(largest[1]) or None
@@ -144,18 +144,18 @@ def _check_tiff(path: Path, data: bytes) -> None:
 
 def _tiff_directories(data: bytes, order: str) -> Iterator[dict[int, int]]:
     """The numbers that each directory, the header of a page, holds under the tags that matter here."""
-    (place,) = struct.unpack_from(f"{order}I", data, 4)
+    (offset,) = struct.unpack_from(f"{order}I", data, 4)
     seen: set[int] = set()
-    while place and place not in seen:
-        seen.add(place)
-        (count,) = struct.unpack_from(f"{order}H", data, place)
-        entries = [struct.unpack_from(f"{order}HHI", data, place + 2 + 12 * index) for index in range(count)]
+    while offset and offset not in seen:
+        seen.add(offset)
+        (count,) = struct.unpack_from(f"{order}H", data, offset)
+        entries = [struct.unpack_from(f"{order}HHI", data, offset + 2 + 12 * index) for index in range(count)]
         yield {
-            tag: struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, place + 10 + 12 * index)[0]
+            tag: struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, offset + 10 + 12 * index)[0]
             for index, (tag, kind, _) in enumerate(entries)
             if tag in (_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_KIND)
         }
-        (place,) = struct.unpack_from(f"{order}I", data, place + 2 + 12 * count)
+        (offset,) = struct.unpack_from(f"{order}I", data, offset + 2 + 12 * count)
 
 
 def _check_webp(path: Path, data: bytes) -> None:

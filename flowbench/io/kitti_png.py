@@ -32,7 +32,15 @@ def read_kitti_png(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_kitti_png(path: Path, flow: np.ndarray, valid: np.ndarray) -> None:
-    """Rounds to 1/64 pixel and stores invalid pixels as 0. Raises ValueError where a valid value does not fit."""
+    """Rounds to 1/64 pixel and stores invalid pixels as 0.
+
+    Args:
+        path: of the file.
+        flow: (H, W, 2), pixels.
+        valid: (H, W) bool.
+
+    Raises ValueError where a valid value does not fit.
+    """
     values = np.where(valid[..., None], np.rint(flow.astype(np.float64) * _STEPS_PER_PIXEL) + _ZERO_FLOW, 0.0)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         largest = np.abs(flow[valid]).max()

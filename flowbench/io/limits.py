@@ -1,4 +1,4 @@
-"""How large a file, and what it says it holds, may be: checked before anything of that size is allocated."""
+"""Limits on the size of a file and of the content that it claims, checked before anything of that size is allocated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ DEFLATE_RATIO = 1032
 
 
 def check_pixels(path: Path, width: int, height: int, room: float) -> None:
-    """Refuses an image or flow of no pixels, of more than MOST_PIXELS, or of more than the file has `room` for."""
+    """Raises FlowBenchError for an image or flow of no pixels, of more than MOST_PIXELS, or of more than the file can hold.
+
+    Args:
+        path: of the file.
+        width: pixels.
+        height: pixels.
+        room: pixels that the file can hold.
+    """
     said = f"{path}: its header says {_short(width)}x{_short(height)} pixels"
     if width < 1 or height < 1:
         raise FlowBenchError(f"{said}. The file is damaged.")
@@ -28,7 +35,14 @@ def check_pixels(path: Path, width: int, height: int, room: float) -> None:
 
 
 def check_flow_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, stored_bytes: int) -> None:
-    """Refuses what is no (H, W, 2) float array, and one that `stored_bytes` of deflated data cannot hold."""
+    """Raises FlowBenchError for an array that is no (H, W, 2) floats, or too large for its file.
+
+    Args:
+        path: of the file.
+        shape: of the array.
+        dtype: of the array.
+        stored_bytes: of its deflated data.
+    """
     if not np.issubdtype(dtype, np.floating):
         raise FlowBenchError(f"{path}: flow is {dtype}; a float type is needed.")
     if len(shape) != 3 or shape[2] != 2:

@@ -1,4 +1,4 @@
-"""NumPy's array files, whose header is checked against their length before anything is allocated."""
+"""NumPy's array files, with a check of their header against their length before anything is allocated."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes one line a row; the columns are all keys in the order in which they first appear.
+    """Writes one line per row; the columns are all keys in the order in which they first appear.
 
     A value that is missing, None or not finite leaves its field empty. Raises FlowBenchError, naming the file, when it
     cannot be written.

@@ -17,15 +17,20 @@ from flowbench.io.frames import Frame, FrameSource, is_pattern, open_images
 from flowbench.io.image import SUFFIXES, read_image
 
 # How many frames are looked at before a video is said to show one image only.
+# Frames that are compared with the first to find out that a video is a still: spread over it, or of unknown length, the next.
 _LOOKED_AT, _NEXT_LOOKED_AT = 20, 500
 
 
 def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> FrameSource:
     """The frames of a video file, a folder of images, a glob pattern or a list of image files.
 
-    white: the value of white in 16-bit images, as `read_image` has it. Nothing but the first frames is read before the
-    source is iterated. Raises FlowBenchError, naming the source, when it does not exist, cannot be read, or holds fewer than
-    two frames.
+    Only the first frames are read before the source is iterated.
+
+    Args:
+        source: one of these.
+        white: the value of white in 16-bit images, see `read_image`.
+
+    Raises FlowBenchError, naming the source, when it does not exist, cannot be read, or holds fewer than two frames.
     """
     if not isinstance(source, str | Path) or is_pattern(str(source)) or os.path.isdir(source):
         return open_images(source, white=white)
@@ -85,7 +90,7 @@ class VideoFrames:
                 yield Frame(f"frame_{index:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def _changes(self, capture: cv2.VideoCapture, image: np.ndarray) -> bool:
-        """Whether another image is found at places spread over the video, or, of unknown length, among the next ones."""
+        """Whether another image is found at positions spread over the video, or, of unknown length, among the next ones."""
         for part in range(1, (_LOOKED_AT if self.count else _NEXT_LOOKED_AT) + 1):
             if self.count is not None:
                 capture.set(cv2.CAP_PROP_POS_FRAMES, part * (self.count - 1) // _LOOKED_AT)

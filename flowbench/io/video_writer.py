@@ -30,7 +30,7 @@ def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
     if path.suffix.lower() not in _CODECS:
         raise FlowBenchError(f"{path}: unknown suffix {path.suffix!r} for a video. Known: {', '.join(_CODECS)}.")
     if not fps > 0:
-        raise FlowBenchError(f"{path}: {fps} frames a second; a number above zero is needed.")
+        raise FlowBenchError(f"{path}: {fps} frames per second; a number above zero is needed.")
     with written_aside(path) as aside:
         writer = VideoWriter(path, aside, float(fps))
         try:
@@ -41,7 +41,7 @@ def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
 
 
 class VideoWriter:
-    """What `write_video` gives. count: frames written so far."""
+    """The writer that `write_video` yields; count: frames written so far."""
 
     def __init__(self, path: Path, aside: Path, fps: float):
         self.count = 0

@@ -1,4 +1,4 @@
-"""The LightningModule of every family: a network with its objective, its fitting, its optimisation and its metrics."""
+"""The LightningModule of every family: a network with its objective, its padder, its optimisation and its metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowbench.models.images import ImageLike, image_batch
 from flowbench.models.sequences import WarmStart
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
-from flowbench.ops.fitting import Fitting, Padding
+from flowbench.ops.padding import InputPadder, Padder
 from flowbench.structures import EvalProtocol, FlowBatch, FlowOutput
 
 # What an optimiser takes: parameters, or groups of them with settings of their own.
@@ -31,6 +31,7 @@ Number = Tensor | float
 
 # The setting of a checkpoint that holds the [height, width] of training samples.
 TRAINING_SIZE = "training_size"
+# Far above any network's stride; a damaged setting must not pad images to any size.
 _LARGEST_MULTIPLE = 4096
 
 
@@ -69,7 +70,7 @@ class Optimisation:
 class _Needed(TypedDict):
     name: str
     objective: Objective
-    fitting: Fitting
+    padder: Padder
 
 
 class ModelParts(_Needed, total=False):
@@ -88,12 +89,12 @@ class FlowModel(pl.LightningModule):
         name: The model's name in conf/model.
         network: Estimates the flow.
         objective: The loss that training minimises.
-        fitting: How images of any size are brought to one that the network takes.
+        padder: Pads or resizes images of any size to one that the network takes.
         optimisation: How training moves the weights; a model that only estimates needs none.
         settings: What its checkpoints remember: the plain config of the model, as "model", and of the data that it is
             trained on. `flowbench.engine.config.models.build_model` gives it.
 
-    Raises FlowBenchError where the fitting gives sizes that the network does not take.
+    Raises FlowBenchError where the padder's sizes are not multiples of the network's stride.
     """
 
     network: FlowNetwork
@@ -104,22 +105,22 @@ class FlowModel(pl.LightningModule):
         name: str,
         network: FlowNetwork,
         objective: Objective,
-        fitting: Fitting,
+        padder: Padder,
         optimisation: Optimisation | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if not 1 <= fitting.multiple <= _LARGEST_MULTIPLE or fitting.multiple % network.stride:
+        if not 1 <= padder.multiple <= _LARGEST_MULTIPLE or padder.multiple % network.stride:
             raise FlowBenchError(
-                f"model.fitting.multiple={fitting.multiple}: {name} takes images in multiples of {network.stride}, and of "
+                f"model.padder.multiple={padder.multiple}: {name} takes images in multiples of {network.stride}, and of "
                 f"at most {_LARGEST_MULTIPLE:,}."
             )
         self.name = name
         self.network = network
         self.objective = objective
-        self.fitting = fitting
+        self.padder = padder
         # Used where a protocol says nothing.
-        self._own_fitting, self._own_updates = fitting, self.iterations
+        self._own_padder, self._own_updates = padder, self.iterations
         self.metrics = FlowMetrics()
         self.optimisation = optimisation
         self.settings = dict(settings or {})
@@ -174,9 +175,9 @@ class FlowModel(pl.LightningModule):
 
     def follow(self, protocol: EvalProtocol) -> None:
         """Makes all further estimates under a data set's protocol; an earlier protocol has no effect on them."""
-        self.fitting = self._own_fitting
-        if protocol.padding is not None and isinstance(self.fitting, Padding):
-            self.fitting = replace(self.fitting, mode=protocol.padding)
+        self.padder = self._own_padder
+        if protocol.padding is not None and isinstance(self.padder, InputPadder):
+            self.padder = replace(self.padder, mode=protocol.padding)
         if self.updates_are_fixed:
             self.set_iterations(protocol.updates)
 
@@ -236,8 +237,8 @@ class FlowModel(pl.LightningModule):
 
     def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
         height, width = image1.shape[-2:]
-        output = self.network(*self.fitted(image1, image2), reuse, normalised=True)
-        output.flow = self.fitting.restore(output.flow, height, width)
+        output = self.network(*self.padded(image1, image2), reuse, normalised=True)
+        output.flow = self.padder.unpad(output.flow, height, width)
         return output
 
     def _cascade_for(self, cascade: CascadeLike, size: Sequence[int]) -> Cascade | None:
@@ -255,13 +256,13 @@ class FlowModel(pl.LightningModule):
         """The flow that `estimate` would return if it ended after step 1, 2, ...; empty for a family without such steps."""
         return iter(())
 
-    def fitted(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+    def padded(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) in [0, 1] -> the network's input: normalised, then padded or resized.
 
         In this order, because padding or resizing would change a mean over the images.
         """
         image1, image2 = self.network.normalise(image1, image2)
-        return self.fitting.fit(image1), self.fitting.fit(image2)
+        return self.padder.pad(image1), self.padder.pad(image2)
 
     def _as_batch(self, image: ImageLike) -> Tensor:
         parameter = next(self.parameters())

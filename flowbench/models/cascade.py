@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowbench.errors import FlowBenchError
-from flowbench.ops.fitting import resized_flow
+from flowbench.ops.padding import resized_flow
 from flowbench.ops.sampling import coordinate_grid, sample_bilinear
 from flowbench.structures import FlowOutput
 

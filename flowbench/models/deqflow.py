@@ -82,12 +82,12 @@ class DEQFlowModel(FlowModel):
         self.eval()
         try:
             with weights_computed_once(self.network.update_block):
-                refine, start = self.network.problem(*self.fitted(*images), normalised=True)
+                refine, start = self.network.problem(*self.padded(*images), normalised=True)
                 solution = self.network.solve(refine, start, range(1, self.network.eval_iterations + 1))
         finally:
             self.train(was_training)
         for state in solution.states[: solution.stats.steps.max()]:
-            yield self.fitting.restore(self.network.decode(state, refine.grid), *images[0].shape[-2:])
+            yield self.padder.unpad(self.network.decode(state, refine.grid), *images[0].shape[-2:])
 
     @torch.no_grad()
     def log_training(self, output: FlowOutput, batch: FlowBatch, terms: Sequence[Tensor]) -> None:
@@ -114,6 +114,6 @@ class DEQFlowModel(FlowModel):
     def validation_step(self, batch: FlowBatch, batch_index: int) -> None:
         super().validation_step(batch, batch_index)
         if self.spectral_radius and batch_index == 0:
-            images = (self.fitting.fit(batch.image1), self.fitting.fit(batch.image2))
+            images = (self.padder.pad(batch.image1), self.padder.pad(batch.image2))
             radius = self.network.spectral_radius(*images, steps=self.spectral_radius)
             self.log("val/spectral_radius", radius.mean(), batch_size=len(batch), sync_dist=True)

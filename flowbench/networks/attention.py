@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """context (B, C, H, W) -> how much each position attends to each other one, (B, HW, HW); rows sum to 1."""
+    """context (B, C, H, W) -> attention between all positions, (B, HW, HW), whose rows sum to 1."""
 
     def __init__(self, *, context: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Attention(nn.Module):
 
 
 class Aggregator(nn.Module):
-    """motion (B, C, H, W) -> motion + gamma * what the attention gathers of it."""
+    """motion (B, C, H, W) -> motion + gamma * its attention-weighted sum."""
 
     def __init__(self, *, motion: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Aggregator(nn.Module):
 
 @dataclass(frozen=True)
 class Aggregation:
-    """The aggregator for one attention, which is constant over the iterations."""
+    """The aggregator with the attention of a pair, which is constant over the iterations."""
 
     aggregator: Aggregator
     attention: Tensor

@@ -1,4 +1,4 @@
-"""The type of every network: images in, flow out."""
+"""The base class of every network: images in, flow out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FlowNetwork(nn.Module, ABC):
 
     Attributes:
         stride: The heights and widths that the network takes are multiples of it, pixels.
-        warm_startable: Whether `forward` takes up the `reuse` that it gave for the pair before.
+        warm_startable: Whether `forward` can start from the `reuse` of the pair before.
     """
 
     stride: ClassVar[int]
@@ -27,7 +27,7 @@ class FlowNetwork(nn.Module, ABC):
 
     @property
     def iterations(self) -> int | None:
-        """How many updates, or solver steps at most, there are in train mode; None for a network that does not iterate."""
+        """Number of updates, or largest number of solver steps, in train mode; None for a network that does not iterate."""
         return None
 
     @property
@@ -93,6 +93,12 @@ def whole_number(name: str, number: int) -> int:
 
 
 def one_of(name: str, value: str, choices: Collection[str]) -> None:
-    """Raises FlowBenchError, which lists the choices, unless the value is one of them."""
+    """Raises FlowBenchError, with the choices, unless the value is one of them.
+
+    Args:
+        name: the setting's, for the message.
+        value: the setting's.
+        choices: all possible values.
+    """
     if value not in choices:
         raise FlowBenchError(f"{name}={value}: choose one of {', '.join(choices)}.")

@@ -1,4 +1,4 @@
-"""The counter of what a delta update has propagated, and of what that cost: by step, layer and sample."""
+"""MAC counter of a delta update: propagated elements and their cost, by step, layer and sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNTED = ("update_gmacs", "update_gmacs_relu", "update_gmacs_dense", "update_g
 
 @dataclass(frozen=True)
 class LayerWork:
-    """The work of a layer at a step: of all that it convolves, and of the part of it that changes at no step."""
+    """The work of a layer at one step: of its full input, and of the context, which is the same at every step."""
 
     work: Work
     context: Work | None = None
@@ -23,7 +23,7 @@ class LayerWork:
 
 @dataclass
 class MacCounter:
-    """Multiply-accumulates of one solve of a batch of `size` pairs. Operators write into it and never read it."""
+    """Multiply-accumulates (MACs) of one solve of a batch of `size` pairs. Operators write into it and never read it."""
 
     size: int
     _rows: list[Tensor] = field(default_factory=list)
@@ -31,18 +31,23 @@ class MacCounter:
     _work: list[dict[str, LayerWork]] = field(default_factory=list)
 
     def begin_step(self, rows: Tensor) -> None:
-        """rows: which samples of the batch take it."""
+        """Begins a step of some samples; rows: their indices in the batch."""
         self._rows.append(rows)
         self._propagated.append([])
         self._work.append({})
 
     @property
     def steps(self) -> int:
-        """How many have begun."""
+        """Number of steps that have begun."""
         return len(self._rows)
 
     def propagate(self, macs: Tensor | int, of: int) -> None:
-        """A layer's multiply-accumulates that the rule left, (B,) or the same for all, of so many a sample."""
+        """Adds a layer's MACs.
+
+        Args:
+            macs: of propagated elements, (B,), or one number for all samples.
+            of: MACs of the dense layer per sample.
+        """
         self._propagated[-1].append((macs, of))
 
     def count(self, layer: str, work: LayerWork) -> None:

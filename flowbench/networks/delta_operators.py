@@ -1,4 +1,4 @@
-"""The operators that convolve a delta update: the delta convolution itself, and the ones that also count or watch."""
+"""Operators that carry out the convolutions of a delta update: the delta convolution, and variants that also count."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ class DeltaLayers:
 
     @classmethod
     def of(cls, step: UpdateStep, dtype: torch.dtype, *, flow_unit: float) -> DeltaLayers:
-        """dtype: of the products. flow_unit: what relative thresholds of the flow are a share of."""
+        """The delta layers of an update.
+
+        Args:
+            step: the update, prepared for a batch of pairs.
+            dtype: of the products.
+            flow_unit: relative thresholds of the flow are a share of it, pixels of the feature map.
+        """
         block = step.block
         layers: dict[str, nn.Conv2d | SplitConv] = {
             f"encoder.{name}": layer for name, layer in block.encoder.named_children() if isinstance(layer, nn.Conv2d)
@@ -51,7 +57,7 @@ class DeltaLayers:
             name: replace(_delta_conv(layer, dtype), threshold_scale=_THRESHOLD_SCALES.get(name, 1.0))
             for name, layer in layers.items()
         }
-        # The flow starts at zero, of which nothing can be a share.
+        # The flow starts at zero, so its first RMS cannot be the unit of a relative threshold.
         convs["encoder.convf1"] = replace(convs["encoder.convf1"], unit=flow_unit)
         return cls({layer: name for name, layer in layers.items()}, convs)
 
@@ -64,7 +70,7 @@ def _delta_conv(layer: Layer, dtype: torch.dtype) -> DeltaConv:
 
 @dataclass
 class DeltaMemories:
-    """What a delta update remembers from one evaluation to the next.
+    """The memories of a delta update, from one evaluation to the next.
 
     Attributes:
         layers: by name; empty before the first evaluation.
@@ -92,12 +98,12 @@ class DeltaMemories:
 
 
 class DeltaConvolve:
-    """Propagates changes alone, for one evaluation of the update. Layers that are no delta layers are dense.
+    """Delta convolutions for one evaluation of the update. Layers that are no delta layers are dense.
 
     Args:
         layers: the delta layers.
         delta: the rule.
-        memories: those of the layers, by name, which are replaced by those for the next evaluation.
+        memories: of the layers, by name; they are replaced by the memories for the next evaluation.
     """
 
     def __init__(self, layers: DeltaLayers, delta: Delta, memories: dict[str, DeltaMemory]) -> None:
@@ -119,7 +125,7 @@ class DeltaConvolve:
 
 
 class PropagationCount(DeltaConvolve):
-    """Also counts the multiplications that the rule leaves.
+    """Also counts the multiplications of propagated elements.
 
     Args:
         layers, delta, memories: see DeltaConvolve.
@@ -152,7 +158,7 @@ class PropagationCount(DeltaConvolve):
 
 
 class WorkCount(PropagationCount):
-    """Also counts, element by element, what is not zero as it is multiplied.
+    """Also counts, element by element, the multiplications whose input is not zero.
 
     Args:
         layers, delta, memories, counter, indices: see PropagationCount.

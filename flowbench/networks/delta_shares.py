@@ -1,4 +1,4 @@
-"""The shares of each layer's input that the delta rule leaves out, step by step, on a DEQ-Flow of any weights."""
+"""The shares of each layer's input that the delta rule does not propagate, step by step, for DEQ-Flow of any weights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from flowbench.ops.delta.convolution import Delta, DeltaConv, DeltaMemory, Delta
 
 @dataclass(frozen=True)
 class LayerShares:
-    """The shares of one layer, one number per step, from the first, which propagates all. The context, which never changes,
-    is not part of its input here.
+    """The shares of one layer, one number per step. The first step propagates everything. The context, which never changes,
+    does not count as input.
 
     Attributes:
         elements: the share of the input's elements that are not propagated.
@@ -38,7 +38,7 @@ class DeltaSolve:
 
     Attributes:
         layers: by name, in the order of the update.
-        flow: (B, 2, H, W), what the solve ended with.
+        flow: (B, 2, H, W), the result of the solve, pixels.
         stats: of the solver.
     """
 
@@ -49,11 +49,11 @@ class DeltaSolve:
 
 @torch.no_grad()
 def delta_solve(network: DEQFlow, deq: DEQ, delta: Delta, image1: Tensor, image2: Tensor) -> DeltaSolve:
-    """Solves a batch of pairs under the rule and notes what is left out.
+    """Solves a batch of pairs under the rule and records the shares that are not propagated.
 
     Args:
         network: a DEQ-Flow or DeltaDEQ in eval mode.
-        deq: takes the place of the network's own equilibrium layer.
+        deq: replaces the network's own equilibrium layer.
         delta: the rule.
         image1, image2: (B, 3, H, W) in [0, 1].
     """
@@ -71,7 +71,7 @@ def delta_solve(network: DEQFlow, deq: DEQ, delta: Delta, image1: Tensor, image2
 
 
 class _Watching(DeltaConvolve):
-    """Notes the shares of each layer that are not propagated."""
+    """Records the shares of each layer that are not propagated."""
 
     def __init__(
         self,

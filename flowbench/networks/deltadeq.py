@@ -1,4 +1,4 @@
-"""DeltaDEQ: DEQ-Flow whose solver propagates changes alone (NeurIPS 2024, "Exploiting Heterogeneous Convergence ...")."""
+"""DeltaDEQ: DEQ-Flow whose solver propagates only changes (NeurIPS 2024, "Exploiting Heterogeneous Convergence ...")."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class DeltaEquilibrium(Equilibrium):
 
 @dataclass(frozen=True)
 class DeltaRefinement:
-    """(state, memories) -> (state, memories): a refinement whose convolutions and lookup propagate changes alone.
+    """(state, memories) -> (state, memories): a refinement whose convolutions and lookup propagate only changes.
 
-    Equal arguments give equal results, however often it was evaluated in between. The memories given are used up.
+    The result depends on the arguments alone. The given memories are changed in place.
 
     Attributes:
-        refine: the dense map, whose arithmetic this is.
+        refine: the dense map that this one computes.
         layers: the delta layers.
         delta: the rule.
         lookup: under the pixel rule; None for the correlation's own.
-        indices: (B,), the samples' indices in the batch whose solve began.
-        make_operator: makes what convolves in one evaluation, from this map and the memories of its layers.
+        indices: (B,), the samples' indices in the full batch of the solve.
+        make_operator: makes the operator that convolves in one evaluation, from this map and the memories of its layers.
     """
 
     refine: Refinement
@@ -56,7 +56,14 @@ class DeltaRefinement:
 
     @classmethod
     def of(cls, refine: Refinement, delta: Delta, *, stride: int, make_operator: MakeOperator) -> DeltaRefinement:
-        """A refinement under a rule. stride: pixels of the image per pixel of the state."""
+        """A refinement under a rule.
+
+        Args:
+            refine: the dense map.
+            delta: the rule.
+            stride: pixels of the image per pixel of the state.
+            make_operator: see the attributes.
+        """
         context = refine.update.context
         unit = _LOOKUP_THRESHOLD_SCALE / stride if delta.scale == "relative" else 1.0
         return cls(
@@ -92,22 +99,22 @@ MakeOperator = Callable[[DeltaRefinement, dict[str, DeltaMemory]], DeltaConvolve
 
 @dataclass(frozen=True)
 class CountedMap(SolverMap):
-    """counter: what is counted of the solve."""
+    """A map with the MAC counter of its solve."""
 
     counter: MacCounter
 
 
 class DeltaDEQ(DEQFlow):
-    """A DEQ-Flow, with its parameters, whose checkpoints it takes; only its solves differ.
+    """DEQ-Flow with a delta rule in its solves. The parameters are DEQ-Flow's, so that its checkpoints fit.
 
     In training the solver follows the rule, and the gradient is that of the dense update. stats: DEQ-Flow's and
     `MacCounter.stats`.
 
     Args:
-        delta: how the convolutions of the update propagate changes; None: they do not, and it is DEQ-Flow.
-        count: whether their multiplications are counted element by element, which takes time.
-        across_frames: whether the memories go on to the next pair of a video, or start fresh.
-        parts: those of DEQFlow.
+        delta: the rule by which the convolutions of the update propagate changes; None for DEQ-Flow itself.
+        count: whether multiplications are counted element by element, which takes time.
+        across_frames: whether the memories are passed on to the next pair of a video, or start empty.
+        parts: DEQFlow's arguments.
     """
 
     def __init__(self, *, delta: Delta | None, count: bool, across_frames: bool, **parts: Any) -> None:
@@ -159,7 +166,7 @@ class DeltaDEQ(DEQFlow):
         if not isinstance(solver_map, CountedMap):
             return output
         output.stats |= solver_map.counter.stats(solution.stats.steps)
-        # What diverged has left its mark on the memories, though the flow is of the last finite state.
+        # The memories of diverged samples may not be finite, though the flow is of the last finite state.
         diverged = bool((solution.stats.reason == StopReason.DIVERGED).any())
         if self.across_frames and solution.memory is not None and not diverged:
             output.reuse = DeltaEquilibrium(output.reuse.hidden, output.reuse.flow, solution.memory.layers)

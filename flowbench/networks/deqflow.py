@@ -25,7 +25,7 @@ Warm = Literal["state", "flow"]
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """The start for the next pair of a video: hidden (B, hidden, H/8, W/8), flow (B, 2, H/8, W/8) in pixels of that size."""
+    """Start of the next pair of a video: hidden (B, hidden, H/8, W/8), flow (B, 2, H/8, W/8) in pixels of that size."""
 
     hidden: Tensor
     flow: Tensor
@@ -132,7 +132,11 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
     def problem(
         self, image1: Tensor, image2: Tensor, reuse: Equilibrium | None = None, *, normalised: bool = False
     ) -> tuple[Refinement, RefinementState]:
-        """The map whose fixed point is sought, and where the search starts. The arguments are those of `forward`."""
+        """The map whose fixed point is sought, and the state where the search starts.
+
+        Args:
+            image1, image2, reuse, normalised: see `forward`.
+        """
         if not normalised:
             image1, image2 = self.normalise(image1, image2)
         correlation, context, grid = self.encode(image1, image2)
@@ -147,13 +151,18 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         return refine, (hidden, grid + project_forward(reuse.flow).to(grid))
 
     def solver_map(self, refine: Refinement, reuse: Equilibrium | None = None) -> SolverMap | None:
-        """What the solver evaluates instead of the map itself; None here."""
+        """The map that the solver evaluates instead of `refine`; None for `refine` itself."""
         return None
 
     def solve(
         self, refine: Refinement, start: RefinementState, states_at: Sequence[int] = ()
     ) -> Solution[RefinementState]:
-        """The fixed point, without gradient. refine, start: those of `problem`. states_at: as in `DEQ.solve`."""
+        """The fixed point, without gradient.
+
+        Args:
+            refine, start: see `problem`.
+            states_at: see `DEQ.solve`.
+        """
         return self.deq.solve(refine, start, states_at, solver_map=self.solver_map(refine))
 
     def _estimate(
@@ -163,11 +172,11 @@ class DEQFlow(RefinementNetwork, IterativeNetwork):
         return FlowOutput(flow, reuse=reuse, stats=solution.stats.as_dict())
 
     def _train(self, refine: Refinement, start: RefinementState, solver_map: SolverMap | None) -> FlowOutput:
-        whole = replace(refine, through_coords=True)
-        found = self.deq.forward_train(refine, start, f_with_full_gradient=whole, solver_map=solver_map)
+        full_gradient = replace(refine, through_coords=True)
+        found = self.deq.forward_train(refine, start, f_with_full_gradient=full_gradient, solver_map=solver_map)
         predictions = [self.decode(state, refine.grid) for state in found.states]
         if not any(part.requires_grad for state in found.states for part in state):
-            # All samples diverged. Another process, whose did not, waits for this one's share of every gradient.
+            # All samples diverged. Other processes, whose samples did not, wait for this one's part of every gradient.
             predictions[-1] = predictions[-1] + 0.0 * sum(parameter.sum() for parameter in self.parameters())
         reuse = self._equilibrium(found.states[-1], refine.grid)
         return FlowOutput(predictions[-1], predictions, reuse, found.summary.as_dict(), found.regularisation)
@@ -188,7 +197,7 @@ _SIZES = {
 
 
 def size_of(hidden: int) -> str | None:
-    """The size whose hidden state has so many channels."""
+    """The name of the size with so many channels of the hidden state."""
     return next((size for size, (channels, *_) in _SIZES.items() if channels == hidden), None)
 
 

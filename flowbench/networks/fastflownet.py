@@ -15,7 +15,7 @@ from flowbench.ops.precision import at_least_float32, full_precision
 from flowbench.ops.sampling import warp
 from flowbench.structures import FlowOutput
 
-# The centre dense dilated pattern: the farther the row, the sparser its columns.
+# The centre dense dilated pattern: rows further from the centre have sparser columns.
 _COLUMNS = {
     0: (-4, -2, -1, 0, 1, 2, 4),
     1: (-3, -2, -1, 0, 1, 2, 3),
@@ -32,13 +32,13 @@ class FastFlowNet(FlowNetwork):
 
     H and W are multiples of 64. Flow is estimated from 1/64 to 1/4 resolution, each level warping the second image's
     features by the flow of the level above. In train mode `predictions` holds the flow of levels 2 to 6 (1/4 to 1/64
-    resolution), in units of flow_unit pixels of the whole image.
+    resolution), in units of flow_unit pixels of the image.
 
     Args:
         groups: Groups of the decoders' middle convolutions, whose channels are shuffled after each.
-        flow_unit: How many pixels of the whole image a predicted 1 stands for.
-        unit_features: Whether correlated features have length one at each pixel, which the published weights were not
-            trained with.
+        flow_unit: Pixels of the image that a predicted 1 stands for.
+        unit_features: Whether features are scaled to length one at each pixel before they are correlated. The published
+            weights were trained without it.
     """
 
     stride = 64
@@ -67,7 +67,7 @@ class FastFlowNet(FlowNetwork):
                 nn.init.zeros_(module.get_parameter("bias"))
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """The images without the mean of each channel over both."""
+        """The images minus the mean of each channel over both."""
         mean = torch.cat([image1, image2], dim=3).mean(dim=(2, 3), keepdim=True)
         return image1 - mean, image2 - mean
 
@@ -89,7 +89,7 @@ class FastFlowNet(FlowNetwork):
         return FlowOutput(full, predictions if self.training else [])
 
     def _features(self, image1: Tensor, image2: Tensor) -> dict[int, Tensor]:
-        """Of each level, those of both images, one after the other in the batch."""
+        """The features of each level, image2's behind image1's in the batch."""
         x = torch.cat([image1, image2]).contiguous(memory_format=torch.channels_last)
         features = {}
         for level, stage in enumerate(self.pyramid, start=1):

@@ -14,6 +14,7 @@ from flowbench.networks.base import FlowNetwork
 from flowbench.ops.precision import full_precision
 from flowbench.structures import FlowOutput
 
+# Of leaky ReLUs, and the mean RGB that is subtracted from images in [0, 1]: both as in the public code.
 SLOPE = 0.1
 MEAN = (0.411, 0.432, 0.45)
 ENCODER = ((32,), (64,), (128,), (256, 256), (512, 512), (1024, 1024))
@@ -25,7 +26,7 @@ class LightFlow(FlowNetwork):
 
     H and W are multiples of 64. Depthwise separable convolutions down to 1/64 resolution and, with skips, up to 1/4; each of
     the five decoded resolutions predicts the flow, and the five are averaged. In train mode `predictions` holds this average
-    alone, at 1/4 resolution, in units of flow_unit pixels of the whole image. Batch norm needs two values per channel: in
+    alone, at 1/4 resolution, in units of flow_unit pixels of the image. Batch norm needs two values per channel: in
     train mode a single pair must have more than 64 x 64 pixels.
 
     Args:
@@ -33,8 +34,8 @@ class LightFlow(FlowNetwork):
         predictor_activation: Whether the predictions, too, go through batch norm and leaky ReLU, as in the public code
             (McDo/LightFlowPytorch), which shrinks negative flow tenfold. With it there are 2,540,390, 1,442,690 and 653,406
             parameters, as published; without it 20 fewer.
-        flow_unit: How many pixels of the whole image a predicted 1 stands for.
-        batch_norm_momentum: Share of the newest batch in the statistics that estimates are made with.
+        flow_unit: Pixels of the image that a predicted 1 stands for.
+        batch_norm_momentum: Weight of the newest batch in the running statistics.
     """
 
     stride = 64
@@ -70,7 +71,7 @@ class LightFlow(FlowNetwork):
                 module.momentum = batch_norm_momentum
 
     def normalise(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
-        """The images without the mean colour of the public code's images."""
+        """The images minus the mean colour that the public code subtracts."""
         mean1, mean2 = self.mean.chunk(2, dim=1)
         return image1 - mean1, image2 - mean2
 
@@ -92,7 +93,7 @@ class LightFlow(FlowNetwork):
         batch, _, height, width = image.shape
         if batch * height * width <= self.stride**2 and self.get_submodule("decoder.0.1").training:
             raise FlowBenchError(
-                f"Training on {batch} pair of {height}x{width} pixels leaves batch norm one value a channel: raise "
+                f"Training on {batch} pair of {height}x{width} pixels leaves batch norm one value per channel: raise "
                 "schedule.batch_size or schedule.crop, or set schedule.optimisation.freeze_batch_norm=true."
             )
 

@@ -104,7 +104,7 @@ class RAFT(RefinementNetwork, IterativeNetwork):
 
 @dataclass(frozen=True, kw_only=True)
 class _Sizes:
-    """corr, flow: the motion encoder's convolutions. motion: what it gives. head: width of the flow head."""
+    """Channels of a size: of the motion encoder's convolutions (corr, flow) and its result (motion), and of the flow head."""
 
     hidden: int
     context: int

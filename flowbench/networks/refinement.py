@@ -48,7 +48,7 @@ class Refinement:
         """
         hidden, coords = state
         coords = coords if self.through_coords else coords.detach()
-        # In the layout of the features: one tensor in another makes every concatenation after it copy.
+        # In the memory layout of the features: concatenating tensors of two layouts would copy them.
         flow = (coords - self.grid).contiguous(memory_format=torch.channels_last)
         windows = (lookup or self.correlation.lookup)(coords)
         hidden, change = self.update(hidden, windows, flow, convolve)
@@ -64,7 +64,11 @@ class Refinement:
 
 
 class RefinementNetwork(nn.Module):
-    """The parts. H and W are multiples of 8 and at least 64."""
+    """The common parts of RAFT and DEQ-Flow. H and W are multiples of 8 and at least 64.
+
+    Args:
+        fnet, cnet, update_block, mask, levels, radius, correlation: see `flowbench.networks.raft.RAFT`.
+    """
 
     stride = 8
 

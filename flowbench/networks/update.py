@@ -62,19 +62,19 @@ class Convolve(Protocol):
     """The operator that carries out the convolutions of the update."""
 
     def __call__(self, layer: Layer, x: Tensor, activation: Activation, constant: Tensor | None = None) -> Tensor:
-        """activation(layer(x) + constant), or what stands for it.
+        """activation(layer(x) + constant), or an approximation of it.
 
         Args:
             layer: one of the update's convolutions, each of which comes once per step.
             x: (B, Cin, H, W).
             activation: what follows the convolution.
-            constant: (B, Cout, H, W), what the context contributes; the same tensor at every step.
+            constant: (B, Cout, H, W), the context's share; the same tensor at every step.
         """
         ...
 
 
 def dense(layer: Layer, x: Tensor, activation: Activation, constant: Tensor | None = None) -> Tensor:
-    """Convolves all of x."""
+    """The dense operator; see `Convolve` for the arguments."""
     output = layer(x)
     if constant is not None:
         output = output.add_(constant)
@@ -136,7 +136,7 @@ class MotionEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class MotionDropout:
-    """Masks of the motion encoder's dropout, in the shapes of what they multiply."""
+    """Masks of the motion encoder's dropout, in the shapes of the features that they multiply."""
 
     corr: Tensor
     flow: Tensor
@@ -156,7 +156,7 @@ class SmallMotionEncoder(nn.Module):
         self.conv = nn.Conv2d(128, 80, 3, padding=1)
 
     def draw(self, like: Tensor) -> None:
-        """RAFT small knows no dropout."""
+        """RAFT small has no dropout."""
 
     def forward(self, flow: Tensor, windows: Tensor, dropout: None = None, convolve: Convolve = dense) -> Tensor:
         """As MotionEncoder.forward."""
@@ -168,8 +168,14 @@ class SmallMotionEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class GatedPass:
-    """One gated update of the hidden state for one context: z and r stacked as `gates`, q as `candidate`, and the context's
-    shares of their outputs."""
+    """The convolutions of one gated update of the hidden state, for one context.
+
+    Args:
+        gates: z and r of `gated_update`, stacked.
+        gates_context: the context's share of their output, (B, 2 hidden, H, W).
+        candidate: q.
+        candidate_context: the context's share of its output, (B, hidden, H, W).
+    """
 
     gates: SplitConv
     gates_context: Tensor
@@ -301,7 +307,14 @@ class MaskHead(nn.Sequential):
 
 
 class UpdateBlock(nn.Module):
-    """Motion encoder, recurrent unit and flow head; with `gma`, motion is also gathered from where the context is alike."""
+    """The recurrent update.
+
+    Args:
+        encoder: of motion features.
+        gru: the recurrent unit.
+        flow_head: gives the change of flow.
+        gma: gathers motion from positions with similar context; None for no global motion aggregation.
+    """
 
     def __init__(
         self,
@@ -318,7 +331,7 @@ class UpdateBlock(nn.Module):
         self.gma = gma
 
     def prepare(self, context: Tensor, attention: Tensor | None = None) -> UpdateStep:
-        """All that is constant over the iterations.
+        """The step for a batch of pairs, with all that is constant over the iterations.
 
         Args:
             context: (B, C, H, W).
@@ -352,7 +365,15 @@ class UpdateBlock(nn.Module):
 
 @dataclass(frozen=True)
 class UpdateStep:
-    """An update block with all that is constant over the iterations: (hidden, windows, flow) -> (hidden, change of flow)."""
+    """An update block prepared for a batch of pairs: (hidden, windows, flow) -> (hidden, change of flow).
+
+    Args:
+        block: the update block.
+        context: (B, C, H, W).
+        passes: of the recurrent unit.
+        dropout: masks of the motion encoder, or None.
+        aggregation: of motion, or None.
+    """
 
     block: UpdateBlock
     context: Tensor

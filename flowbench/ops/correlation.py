@@ -2,7 +2,7 @@
 
 The value at (i, j) is <f1_i, f2_j> / sqrt(C); level l of the pyramid pools f2 by 2^l. Both implementations gather whole
 integer windows and blend them once, because all (2r+1)^2 samples of a window share one fractional offset. They differ only
-in where the integer windows come from: `AllPairsCorrelation` computes every inner product once a pair, O((HW)^2) memory;
+in where the integer windows come from: `AllPairsCorrelation` computes every inner product once per pair, O((HW)^2) memory;
 `OnDemandCorrelation` computes the inner products of each lookup, O(HW) memory.
 """
 
@@ -103,7 +103,11 @@ def _check_volume_fits(features: Tensor, levels: int) -> None:
 
 @dataclass(frozen=True)
 class AllPairsCorrelation:
-    """volume: (B, H*W, targets)."""
+    """Correlation by all inner products, computed once.
+
+    Attributes:
+        volume: (B, H*W, targets).
+    """
 
     windows: _WindowGeometry
     volume: Tensor
@@ -132,7 +136,13 @@ class AllPairsCorrelation:
 
 @dataclass(frozen=True)
 class OnDemandCorrelation:
-    """queries: (B, H*W, C), scaled. targets: (B, targets, C)."""
+    """Correlation by the inner products of each lookup.
+
+    Attributes:
+        windows: geometry of the lookups.
+        queries: (B, H*W, C), scaled.
+        targets: (B, targets, C).
+    """
 
     windows: _WindowGeometry
     queries: Tensor

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+# PyTorch's default for instance norm.
 _EPSILON = 1e-5
 
 

@@ -13,7 +13,7 @@ POOLINGS = ("mean", "extreme")
 
 
 def pool_flow(flow: Tensor, valid: Tensor, size: tuple[int, int], kind: PoolingKind = "mean") -> tuple[Tensor, Tensor]:
-    """The flow pooled to cells, (B, 2, *size), and which cells hold a valid pixel, (B, 1, *size) bool.
+    """The flow pooled to cells, (B, 2, *size), and which cells hold a valid pixel, (B, *size) bool.
 
     Vectors keep their length in pixels; cells without a valid pixel are zero.
 

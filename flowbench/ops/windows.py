@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Bytes that are gathered at once.
 _CHUNK_BYTES = 32 << 20
 
 

@@ -1,1 +1,1 @@
-"""Images, panels, tables and HTML: everything a person looks at."""
+"""Reports: images, panels, tables and HTML pages."""

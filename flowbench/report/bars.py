@@ -1,4 +1,4 @@
-"""A bar chart over whole steps as an inline SVG, as wide and as high as a line plot."""
+"""A bar chart over steps as an inline SVG, of the size of a line plot."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ _GAP = 2
 
 
 def step_bars_svg(heights: Sequence[float], *, x: str, y: str) -> str:
-    """One bar for step 1, 2, ..., none below zero. x, y: what the axes tell, with the unit. Colours come from the page's
-    style sheet.
+    """One bar per step. Colours come from the page's style sheet.
+
+    Args:
+        heights: of the bars of step 1, 2, ..., none below zero.
+        x: title of the axis, with the unit.
+        y: title of the axis, with the unit.
 
     Raises ValueError where there is no bar, or a height is negative or not finite.
     """
@@ -29,10 +33,10 @@ def _bars(heights: Sequence[float], x: str, y: str) -> list[str]:
     bars = []
     for index, value in enumerate(heights):
         height = full * value / highest
-        told = escape(f"{x} {index + 1}: {value:.3g} {y}")
+        label = escape(f"{x} {index + 1}: {value:.3g} {y}")
         bars.append(
             f'<rect class="bar" x="{_LEFT + index * width + _GAP / 2:.1f}" y="{_HEIGHT - _BOTTOM - height:.1f}" '
-            f'width="{width - _GAP:.1f}" height="{height:.1f}"><title>{told}</title></rect>'
+            f'width="{width - _GAP:.1f}" height="{height:.1f}"><title>{label}</title></rect>'
         )
     return bars
 

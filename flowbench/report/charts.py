@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Chart(Protocol):
-    """What can be shown in a page and in a paper."""
+    """A chart for a page and for a paper."""
 
     def svg(self) -> str:
         """An inline SVG, coloured by the page's style sheet."""
@@ -29,7 +29,14 @@ class Chart(Protocol):
 
 @dataclass(frozen=True)
 class LinePlot:
-    """Lines over axes x and y, whose titles include the unit. log_y: powers of ten; values not above zero are left out."""
+    """A line plot.
+
+    Args:
+        lines: points of each line.
+        x: title of the axis, with the unit.
+        y: title of the axis, with the unit.
+        log_y: logarithmic y; values not above zero are left out.
+    """
 
     lines: Sequence[Line]
     x: str
@@ -61,7 +68,13 @@ class LinePlot:
 
 @dataclass(frozen=True)
 class Histogram:
-    """values: at least one finite number; others are left out. unit: below the axis. counted: what a bar counts."""
+    """A histogram.
+
+    Args:
+        values: at least one finite number; others are left out.
+        unit: title of the x axis.
+        counted: title of the y axis, for instance "samples".
+    """
 
     values: Sequence[float]
     unit: str
@@ -84,7 +97,13 @@ class Histogram:
 
 @dataclass(frozen=True)
 class StepBars:
-    """One bar for step 1, 2, ..., none below zero; x, y: titles of the axes, with the unit."""
+    """A bar chart over steps.
+
+    Args:
+        heights: of the bars of step 1, 2, ..., none below zero.
+        x: title of the axis, with the unit.
+        y: title of the axis, with the unit.
+    """
 
     heights: Sequence[float]
     x: str
@@ -100,14 +119,20 @@ class StepBars:
 
 @dataclass(frozen=True)
 class ShareMap:
-    """Shares from 0 to 1 as colours: one row a name, one cell for step 1, 2, ... told: what a share is."""
+    """Shares from 0 to 1 as colours, one row per name and one cell per step.
+
+    Args:
+        rows: shares at step 1, 2, ..., by name.
+        x: title of the axis.
+        title: of the colour scale.
+    """
 
     rows: Mapping[str, Sequence[float]]
     x: str
-    told: str
+    title: str
 
     def svg(self) -> str:
-        return share_map_svg(self.rows, x=self.x, told=self.told)
+        return share_map_svg(self.rows, x=self.x, title=self.title)
 
     def draw(self, axes: Axes) -> None:
         shares = np.full((len(self.rows), max(map(len, self.rows.values()))), np.nan)
@@ -117,4 +142,4 @@ class ShareMap:
         image = axes.imshow(shares, vmin=0, vmax=100, aspect="auto", interpolation="none", extent=extent)
         axes.set_yticks(range(len(self.rows)), list(self.rows))
         axes.figure.colorbar(image, ax=axes, label="%")
-        axes.set(xlabel=self.x, title=self.told)
+        axes.set(xlabel=self.x, title=self.title)

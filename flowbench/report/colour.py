@@ -30,11 +30,13 @@ def colour_wheel() -> np.ndarray:
 
 
 def flow_to_image(flow: np.ndarray, *, valid: np.ndarray | None = None, max_flow: float | None = None) -> np.ndarray:
-    """Colours flow (H, W, 2), pixels, as (H, W, 3) uint8 RGB.
+    """Flow as colours, (H, W, 3) uint8 RGB.
 
-    max_flow: the length in pixels that gets the fullest colour, longer ones are darkened; by default the longest of
-    this flow. Images that are compared need a common one. valid: (H, W) bool; other pixels, and those that are not
-    finite, are black.
+    Args:
+        flow: (H, W, 2), pixels.
+        valid: (H, W) bool; other pixels, and those that are not finite, are black.
+        max_flow: the length of the most saturated colour, pixels; longer flow is darkened. By default the longest of this
+            flow; images to compare need a common one.
 
     Raises FlowBenchError for other shapes, a network's (2, H, W) among them, and for a max_flow below 0.
     """
@@ -74,9 +76,12 @@ def _colour(flow: np.ndarray) -> np.ndarray:
 
 
 def error_to_image(error: np.ndarray, max_error: float, *, valid: np.ndarray | None = None) -> np.ndarray:
-    """Colours an error map (H, W), pixels, as (H, W, 3) uint8 RGB: from black over red to light yellow at `max_error`.
+    """An error map as colours, (H, W, 3) uint8 RGB: from black over red to light yellow.
 
-    valid: (H, W) bool; other pixels, and those that are not finite, are grey, a colour that the scale lacks.
+    Args:
+        error: (H, W), pixels.
+        max_error: the error of the last colour, pixels.
+        valid: (H, W) bool; other pixels, and those that are not finite, are grey, a colour that the scale lacks.
     """
     drawn = np.isfinite(error) if valid is None else np.isfinite(error) & valid
     share = np.clip(np.where(drawn, error, 0.0) / max(float(max_error), 1e-9), 0.0, 1.0)

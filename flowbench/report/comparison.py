@@ -14,7 +14,7 @@ _WORK = "propagated_gmacs"
 
 
 def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the rows compare."""
+    """The title of the comparison."""
     return "Thresholds" if "threshold" in rows[0] else "Step limits"
 
 
@@ -27,15 +27,15 @@ def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
     seconds = [row["seconds_per_pair"] for row in rows]
     if "threshold" in rows[0]:
         names = [str(row["threshold"]) for row in rows]
-        plots = [_line(seconds, errors, names, "time a pair (s), by threshold")]
+        plots = [_line(seconds, errors, names, "time per pair (s), by threshold")]
         worked = [(row[_WORK], error, name) for row, error, name in zip(rows, errors, names) if _WORK in row]
         work, worked_errors, worked_names = zip(*worked)
-        told = "multiplications of the update (10^9 a pair), by threshold"
-        return [*plots, _line(work, worked_errors, worked_names, told)]
+        title = "multiplications of the update (10^9 per pair), by threshold"
+        return [*plots, _line(work, worked_errors, worked_names, title)]
     limits = [row["limit"] for row in rows]
     return [
         _line(limits, errors, [f"{error:.3f}" for error in errors], "step limit"),
-        _line(seconds, errors, [str(limit) for limit in limits], "time a pair (s), by step limit"),
+        _line(seconds, errors, [str(limit) for limit in limits], "time per pair (s), by step limit"),
     ]
 
 

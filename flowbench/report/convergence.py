@@ -13,7 +13,14 @@ MOST_LINES = 50
 
 @dataclass(frozen=True)
 class Trace:
-    """absolute, relative: a sample's residuals at step 1, 2, ... reason: why the solver left it, in a word."""
+    """The residuals of one sample's solve.
+
+    Args:
+        key: the sample's name.
+        reason: why it stopped, as StopReason's name in lower case.
+        absolute: residuals at step 1, 2, ...
+        relative: residuals at step 1, 2, ...
+    """
 
     key: str
     reason: str
@@ -23,7 +30,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class StepErrors:
-    """epe: the end-point error (px) of a sample's flow after step 1, 2, ... group: which of the images it is among."""
+    """The errors of one sample after each step of its solve.
+
+    Args:
+        key: the sample's name.
+        group: of the report's images.
+        epe: the end-point error (px) after step 1, 2, ...
+    """
 
     key: str
     group: str
@@ -35,14 +48,16 @@ def residual_plots(traces: Sequence[Trace]) -> list[LinePlot]:
     count = min(len(traces), MOST_LINES)
     shown = [traces[number * len(traces) // count] for number in range(count)]
     return [
-        _plot([(each.key, each.reason.replace("_", " "), getattr(each, kind)) for each in shown], f"{kind} residual")
+        _plot(
+            [(trace.key, trace.reason.replace("_", " "), getattr(trace, kind)) for trace in shown], f"{kind} residual"
+        )
         for kind in ("absolute", "relative")
     ]
 
 
 def error_plot(errors: Sequence[StepErrors]) -> LinePlot:
     """The error after each step."""
-    return _plot([(each.key, each.group, each.epe) for each in errors], "end-point error (px)")
+    return _plot([(sample.key, sample.group, sample.epe) for sample in errors], "end-point error (px)")
 
 
 def _plot(curves: Sequence[tuple[str, str, Sequence[float]]], y: str) -> LinePlot:

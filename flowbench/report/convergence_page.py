@@ -22,10 +22,14 @@ _CELL_WIDTH = 590
 
 @dataclass(frozen=True)
 class FirstSteps:
-    """Of one part of the state under one tolerance; a step that never comes is infinite.
+    """First steps of one part of the state under one tolerance; infinite where there is none.
 
-    by_pixel: (H, W), over the image, the upper median over the channels. by_channel: (3, C), the quartiles over the pixels.
-    counts: share of the dimensions whose first step is 1, 2, ... never: share of those that have none.
+    Args:
+        tolerance: of a dimension's change.
+        by_pixel: (H, W), over the image, the upper median over the channels.
+        by_channel: (3, C), the quartiles over the pixels.
+        counts: share of the dimensions whose first step is 1, 2, ...
+        never: share of the dimensions that have none.
     """
 
     tolerance: float
@@ -37,8 +41,16 @@ class FirstSteps:
 
 @dataclass(frozen=True)
 class PartFigures:
-    """Of one part of the state. name: in words. first_steps: one a tolerance. channel_energy: (C,), shares of the squared
-    change. changes, relative_changes, cumulative_energy: one a step."""
+    """Statistics of one part of the state.
+
+    Args:
+        name: of the part, in words.
+        channel_energy: (C,), shares of the squared change.
+        first_steps: one per tolerance.
+        changes: norm of the change, per step.
+        relative_changes: relative norm of the change, per step.
+        cumulative_energy: share of all squared change up to this step, per step.
+    """
 
     name: str
     channel_energy: np.ndarray
@@ -50,17 +62,34 @@ class PartFigures:
 
 @dataclass(frozen=True)
 class RuleFigures:
-    """What one rule leaves out. told: what a share is of. layers: by name, one share a step, from 0 to 1."""
+    """The shares that one rule does not propagate.
+
+    Args:
+        name: of the rule.
+        counted: what the shares are of.
+        layers: by name, one share per step, from 0 to 1.
+    """
 
     name: str
-    told: str
+    counted: str
     layers: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
 class ConvergencePage:
-    """image, flow: (H, W, 3) uint8 RGB and (H, W, 2) pixels. notes: what was solved, and how. summary, left_out: rows of
-    the tables at the top and of the delta rules."""
+    """The content of the page.
+
+    Args:
+        title: plain text.
+        notes: on the pair and the solver.
+        image: (H, W, 3) uint8 RGB.
+        flow: (H, W, 2) pixels.
+        parts: of the state.
+        rules: of the delta rule.
+        rule_notes: on the rules.
+        summary: rows of the table at the top.
+        left_out: rows of the table of the rules.
+    """
 
     title: str
     notes: Sequence[str]
@@ -74,7 +103,12 @@ class ConvergencePage:
 
 
 def write_convergence_page(path: str | Path, page: ConvergencePage, figures: str | None = None) -> None:
-    """Writes one HTML file that needs nothing else, and figures as `write_page` does.
+    """Writes one self-contained HTML file.
+
+    Args:
+        path: of the file.
+        page: its content.
+        figures: see `write_page`.
 
     Raises FlowBenchError, naming the file, when it cannot be written.
     """
@@ -101,14 +135,14 @@ def _step_images(page: ConvergencePage) -> list[str]:
     scale = steps_scale_image(_CELL_WIDTH // 6, CAPTION_HEIGHT // 2)
     for part, first in _all_first_steps(page):
         last = _last_drawn(first.by_pixel)
-        told = f"{part.name}, under {first.tolerance:g}: step 1 to {last}"
-        cells.append(captioned(scaled(steps_to_image(first.by_pixel, last), _CELL_WIDTH), told, scale))
-    told = (
+        caption = f"{part.name}, under {first.tolerance:g}: step 1 to {last}"
+        cells.append(captioned(scaled(steps_to_image(first.by_pixel, last), _CELL_WIDTH), caption, scale))
+    explanation = (
         "Below the images: the step by which half of a pixel's channels, of the coordinates both, have been under the "
-        "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step told and after it, "
+        "tolerance, on a scale of its own for each map: dark blue at step 1, yellow at the last step shown and after it, "
         "grey where that never happens."
     )
-    return [captioned_image(grid(cells, len(cells) // 2), "The pair and its first steps"), note(told)]
+    return [captioned_image(grid(cells, len(cells) // 2), "The pair and its first steps"), note(explanation)]
 
 
 def _last_drawn(steps: np.ndarray) -> int:
@@ -119,7 +153,8 @@ def _last_drawn(steps: np.ndarray) -> int:
 
 def _all_first_steps(page: ConvergencePage) -> list[tuple[PartFigures, FirstSteps]]:
     """Tolerance by tolerance, so that the parts stand side by side."""
-    return [pair for each in zip(*(_of_part(part) for part in page.parts), strict=True) for pair in each]
+    by_tolerance = zip(*(_of_part(part) for part in page.parts), strict=True)
+    return [pair for pairs in by_tolerance for pair in pairs]
 
 
 def _of_part(part: PartFigures) -> list[tuple[PartFigures, FirstSteps]]:
@@ -135,30 +170,30 @@ def _channels(page: ConvergencePage) -> list[str | Plots]:
         energies.append(Line(ranks, (100 * hidden.channel_energy[order]).tolist(), series, series))
         for quartile, name in zip(first.by_channel, ("first quartile", "median", "third quartile"), strict=True):
             curves.append(Line(ranks, quartile[order].tolist(), f"{series}, {name} of the pixels", series))
-    told = [
+    notes = [
         f"{hidden.name}, each tolerance with its own order: sorted by each channel's median over the pixels; the lines "
         "around it are its quartiles."
     ]
     for part in others:
         for first in part.first_steps:
             medians = ", ".join(f"{step:g}" if np.isfinite(step) else "never" for step in first.by_channel[1])
-            told.append(f"{part.name}, under {first.tolerance:g}: medians of the channels {medians}.")
+            notes.append(f"{part.name}, under {first.tolerance:g}: medians of the channels {medians}.")
     title = f"channels of the {hidden.name}, from the quickest to the slowest"
     ranked = plots(
         LinePlot(curves, x=title, y="first step"),
         LinePlot(energies, x=title, y="share of the squared change (%)"),
     )
-    return [ranked, *map(note, told)]
+    return [ranked, *map(note, notes)]
 
 
 def _counts(page: ConvergencePage) -> list[str | Plots]:
-    bars, told = [], []
+    bars, never = [], []
     for part, first in _all_first_steps(page):
         bars.append(
             StepBars((100 * first.counts).tolist(), x="step", y=f"% of the {part.name} first under {first.tolerance:g}")
         )
-        told.append(f"{part.name} under {first.tolerance:g}: {100 * first.never:.1f}%")
-    return [plots(*bars, *map(_arrived, page.parts)), note(f"Never within the steps: {'; '.join(told)}.")]
+        never.append(f"{part.name} under {first.tolerance:g}: {100 * first.never:.1f}%")
+    return [plots(*bars, *map(_arrived, page.parts)), note(f"Never within the steps: {'; '.join(never)}.")]
 
 
 def _traces(page: ConvergencePage) -> list[str | Plots]:
@@ -183,5 +218,5 @@ def _arrived(part: PartFigures) -> LinePlot:
 
 
 def _left_out(page: ConvergencePage) -> list[str | Plots]:
-    maps = [ShareMap(rule.layers, x="step", told=f"{rule.name} rule: {rule.told} left out") for rule in page.rules]
+    maps = [ShareMap(rule.layers, x="step", title=f"{rule.name} rule: {rule.counted} left out") for rule in page.rules]
     return [html_table(page.left_out, name="left-out"), plots(*maps), *map(note, page.rule_notes)]

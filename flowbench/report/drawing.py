@@ -1,4 +1,4 @@
-"""Images scaled, captioned and put side by side."""
+"""Scaling, captions and grids of images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.55
 
 
 def scaled(image: np.ndarray, width: int, drawn: np.ndarray | None = None) -> np.ndarray:
-    """The image (H, W, 3) at another width: pixels stay sharp squares when it grows, are averaged when it shrinks.
+    """The image at another width: pixels stay sharp squares when it grows, and are averaged when it shrinks.
 
-    drawn: (H, W) bool; with it, only those pixels enter the averages, so that sparse ones keep their colours.
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        width: of the result, pixels.
+        drawn: (H, W) bool, the pixels to average over, so that sparse ones keep their colours; None for all.
     """
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     if width >= image.shape[1]:
@@ -32,7 +35,13 @@ def scaled(image: np.ndarray, width: int, drawn: np.ndarray | None = None) -> np
 
 
 def captioned(image: np.ndarray, text: str, legend: np.ndarray | None = None) -> np.ndarray:
-    """The image with a line of text above it; legend: an image of at most CAPTION_HEIGHT rows, at the line's end."""
+    """The image with a line of text above it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        text: which is cut to the image's width.
+        legend: an image of at most CAPTION_HEIGHT rows, at the line's end.
+    """
     width = image.shape[1]
     strip = np.full((CAPTION_HEIGHT, width, 3), BACKGROUND, np.uint8)
     room = width - 12

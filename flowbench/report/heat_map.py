@@ -18,7 +18,7 @@ _SCALE_WIDTH, _SCALE_CELLS = 120, 60
 def steps_to_image(steps: np.ndarray, last: int) -> np.ndarray:
     """Colours steps (H, W) as (H, W, 3) uint8 RGB: from dark blue at step 1 to yellow at `last`, later ones like it.
 
-    What is not finite is grey, a colour that the scale lacks.
+    Values that are not finite are grey, a colour that the scale lacks.
     """
     finite = np.isfinite(steps)
     share = np.clip((np.where(finite, steps, 1) - 1) / max(last - 1, 1), 0, 1)
@@ -32,15 +32,18 @@ def steps_scale_image(width: int, height: int) -> np.ndarray:
     return _viridis(np.tile(np.linspace(0, 1, width), (height, 1)))
 
 
-def share_map_svg(rows: Mapping[str, Sequence[float]], *, x: str, told: str) -> str:
-    """One row of cells a name, one cell for step 1, 2, ..., coloured by its share, from 0 to 1, as an inline SVG.
+def share_map_svg(rows: Mapping[str, Sequence[float]], *, x: str, title: str) -> str:
+    """Cells coloured by shares from 0 to 1 as an inline SVG. Text colours come from the page's style sheet.
 
-    x: below the axis. told: what a share is. Text colours come from the page's style sheet.
+    Args:
+        rows: shares at step 1, 2, ..., by name.
+        x: title of the axis.
+        title: of the colour scale.
     """
     steps = max(len(shares) for shares in rows.values())
     floor = _TOP + _ROW * len(rows)
     width = (_WIDTH - _LEFT - _RIGHT) / steps
-    cells, parts = _scale_colours(), [*_scale_texts(told), *_axis(steps, width, floor, x)]
+    cells, parts = _scale_colours(), [*_scale_texts(title), *_axis(steps, width, floor, x)]
     for number, (name, shares) in enumerate(rows.items()):
         top = _TOP + _ROW * number
         parts.append(_text(_LEFT - 6, top + _ROW - 4, name, "end"))
@@ -48,7 +51,7 @@ def share_map_svg(rows: Mapping[str, Sequence[float]], *, x: str, told: str) -> 
     # Crisp, so that no seam shows between two cells.
     parts.append(f'<g shape-rendering="crispEdges">{"".join(cells)}</g>')
     box = f'viewBox="0 0 {_WIDTH} {floor + _BOTTOM}"'
-    label = escape(f"{told} against {x}, {len(rows)} rows")
+    label = escape(f"{title} against {x}, {len(rows)} rows")
     return f'<svg class="plot" {box} role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
@@ -60,10 +63,10 @@ def _cells(name: str, shares: Sequence[float], x: str, top: int, width: float) -
     ]
 
 
-def _scale_texts(told: str) -> list[str]:
+def _scale_texts(title: str) -> list[str]:
     right = _WIDTH - _RIGHT
     left = right - _SCALE_WIDTH - 40
-    return [_text(4, 20, told, "start"), _text(left - 4, 20, "0%", "end"), _text(right, 20, "100%", "end")]
+    return [_text(4, 20, title, "start"), _text(left - 4, 20, "0%", "end"), _text(right, 20, "100%", "end")]
 
 
 def _scale_colours() -> list[str]:
@@ -75,7 +78,9 @@ def _scale_colours() -> list[str]:
 
 
 def _axis(steps: int, width: float, floor: int, x: str) -> list[str]:
-    every = next(each for each in (1, 2, 5, 10, 20, 50, 100, 1000) if steps <= 15 * each or each == 1000)
+    every = next(
+        distance for distance in (1, 2, 5, 10, 20, 50, 100, 1000) if steps <= 15 * distance or distance == 1000
+    )
     shown = sorted({1, *range(every, steps + 1, every)})
     parts = [_text(_LEFT + (step - 0.5) * width, floor + 16, str(step), "middle") for step in shown]
     return [*parts, _text((_LEFT + _WIDTH - _RIGHT) / 2, floor + _BOTTOM - 10, x, "middle")]

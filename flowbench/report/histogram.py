@@ -13,11 +13,14 @@ _BINS = 40
 
 
 def histogram_svg(values: Sequence[float], unit: str, counted: str) -> str:
-    """Bars over equal intervals up to the 99th percentile; what is above it is in the last bar, marked with ≥.
+    """Bars over equal intervals up to the 99th percentile; larger values are in the last bar, marked with ≥.
 
-    values: at least one finite number; others are left out. unit: below the axis. counted: what a bar counts, for
-    instance "samples". The dashed lines are the median and the mean of all finite values. Colours come from the page's
-    style sheet.
+    The dashed lines are the median and the mean of all finite values. Colours come from the page's style sheet.
+
+    Args:
+        values: at least one finite number; others are left out.
+        unit: title of the x axis.
+        counted: title of the y axis, for instance "samples".
     """
     finite, edges, counts = binned(values)
     low, high = float(edges[0]), float(edges[-1])

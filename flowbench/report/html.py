@@ -23,7 +23,13 @@ _WIDEST_IMAGE = 1600
 
 @dataclass(frozen=True)
 class ReportImage:
-    """An image of the report: a file or an (H, W, 3) uint8 RGB array, its caption, and the group it is shown in."""
+    """An image of the report.
+
+    Args:
+        image: a file or an (H, W, 3) uint8 RGB array.
+        caption: plain text.
+        group: title of the section that shows it.
+    """
 
     image: np.ndarray | str | Path
     caption: str
@@ -32,13 +38,19 @@ class ReportImage:
 
 @dataclass(frozen=True)
 class Report:
-    """What the report shows. Parts that are empty are left out.
+    """The content of the report. Empty parts are left out.
 
-    settings: what changes the numbers (model, checkpoint, data, split, steps, padding, precision). metrics, solver: by
-    name, as metrics.json has them. per_sequence, per_sample: rows of equal keys; the histogram shows the samples'
-    "epe". images: shown group by group, in the given order. compared: one row a step limit
-    or threshold, as steps.csv and thresholds.csv have them.
-    traces: of all samples that a solver was at. step_errors: of the samples that are pictured.
+    Args:
+        title: plain text.
+        settings: that the numbers depend on (model, checkpoint, data, split, steps, padding, precision).
+        metrics: by name, as in metrics.json.
+        per_sequence: rows of equal keys.
+        per_sample: rows of equal keys; the histogram shows "epe".
+        images: shown group by group, in the given order.
+        solver: statistics by name, as in metrics.json.
+        compared: one row per step limit or threshold, as in steps.csv and thresholds.csv.
+        traces: residuals of all samples.
+        step_errors: of the samples in `images`.
     """
 
     title: str
@@ -54,8 +66,12 @@ class Report:
 
 
 def write_report(path: str | Path, report: Report, figures: str | None = None) -> None:
-    """Writes the report as one HTML file: images inside, no request to anywhere, all text escaped. figures="pdf" also
-    writes its charts as PDF, see `write_page`.
+    """Writes the report as one self-contained HTML file, all text escaped.
+
+    Args:
+        path: of the file.
+        report: its content.
+        figures: see `write_page`.
 
     Raises FlowBenchError, naming the file, when an image cannot be read or the report cannot be written.
     """
@@ -84,9 +100,9 @@ def _sections(report: Report) -> list[Section]:
         sections.append(section("Error of the samples", figure))
     if report.traces:
         sections.append(section("Convergence", *_convergence(report)))
-    for group in dict.fromkeys(each.group for each in report.images):
-        figures = [_figure(each) for each in report.images if each.group == group]
-        sections.append(section(group or "Pictures", "\n".join(figures)))
+    for group in dict.fromkeys(image.group for image in report.images):
+        figures = [_figure(image) for image in report.images if image.group == group]
+        sections.append(section(group or "Images", "\n".join(figures)))
     if report.per_sequence:
         sections.append(section("Sequences", html_table(report.per_sequence, name="per-sequence")))
     if report.per_sample:
@@ -101,8 +117,8 @@ def _convergence(report: Report) -> list[str | Plots]:
             note(f"Residuals of {MOST_LINES} of the {len(report.traces)} samples, evenly spaced in the data.")
         )
     if report.step_errors:
-        told = "Error of the pictured samples from a cold start, had the solver ended after this step."
-        content += [plots(error_plot(report.step_errors)), note(told)]
+        explanation = "Error of the samples shown below, from a cold start, if the solver had ended after this step."
+        content += [plots(error_plot(report.step_errors)), note(explanation)]
     return content
 
 

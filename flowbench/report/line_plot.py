@@ -10,6 +10,7 @@ from itertools import chain, groupby
 
 _WIDTH, _HEIGHT = 560, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 44, 46
+# Ticks on an axis, at least.
 _FEWEST_STEPS = 4
 SERIES = 6
 
@@ -19,8 +20,15 @@ _Piece = list[tuple[float, float, str]]
 
 @dataclass(frozen=True)
 class Line:
-    """Points (x, y) that are joined. name: shown where the pointer rests on the line. series: the name of its colour in the
-    legend. labels: one a point, written beside it; with them, each point is marked."""
+    """A line through points.
+
+    Args:
+        x: of the points.
+        y: of the points.
+        name: shown where the pointer rests on the line.
+        series: the name of its colour in the legend.
+        labels: one per point, written beside it; with them, each point is marked.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -31,8 +39,8 @@ class Line:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Values between low and high, in powers of ten where it is logarithmic, drawn from `start` to `end`. whole: nothing is
-    told of values between whole numbers."""
+    """Values between low and high, in powers of ten where it is logarithmic, drawn from `start` to `end`. whole: ticks at
+    whole numbers only."""
 
     low: float
     high: float
@@ -41,7 +49,7 @@ class _Axis:
     log: bool
     whole: bool
 
-    def place(self, value: float) -> float:
+    def pixel(self, value: float) -> float:
         return self.start + (self._scaled(value) - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def _scaled(self, value: float) -> float:
@@ -58,10 +66,16 @@ class _Axis:
 
 
 def line_plot_svg(lines: Sequence[Line], *, x: str, y: str, log_y: bool = False) -> str:
-    """x, y: what the axes tell, with the unit. log_y: powers of ten; what is not above zero is then left out.
+    """A line plot as an inline SVG.
 
-    A line is broken where a value is not finite; without a single point, there is nothing but axes. Each series gets one of
-    SERIES colours, in order of appearance; colours come from the page's style sheet.
+    A line is broken where a value is not finite; without a single point, only axes are drawn. Each series gets one of SERIES
+    colours, in order of appearance; colours come from the page's style sheet.
+
+    Args:
+        lines: to be drawn.
+        x: title of the axis, with the unit.
+        y: title of the axis, with the unit.
+        log_y: logarithmic y; values not above zero are left out.
     """
     drawn = [(line, list(_pieces(line, log_y))) for line in lines]
     points = [point[:2] for _, pieces in drawn for piece in pieces for point in piece]
@@ -72,12 +86,12 @@ def line_plot_svg(lines: Sequence[Line], *, x: str, y: str, log_y: bool = False)
     parts = [*_frame(across, up, x, y), *_legend(series)]
     for line, pieces in drawn:
         if pieces:
-            placed = [[(across.place(a), up.place(b), label) for a, b, label in piece] for piece in pieces]
+            placed = [[(across.pixel(a), up.pixel(b), label) for a, b, label in piece] for piece in pieces]
             parts += _drawn(line, placed, series.index(line.series) % SERIES)
     thin = " many" if len(lines) > 12 else ""
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    told = escape(f"{y} against {x}, {len(lines)} lines")
-    return f'<svg class="plot{thin}" {box} role="img" aria-label="{told}">{"".join(parts)}</svg>'
+    label = escape(f"{y} against {x}, {len(lines)} lines")
+    return f'<svg class="plot{thin}" {box} role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def _pieces(line: Line, log_y: bool) -> Iterator[_Piece]:
@@ -117,12 +131,12 @@ def _frame(across: _Axis, up: _Axis, x: str, y: str) -> list[str]:
     floor, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     parts = []
     for tick in up.ticks():
-        place = up.place(tick)
-        parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{right}"/>')
-        parts.append(_text(_LEFT - 6, place + 4, f"{tick:g}", "end"))
+        pixel = up.pixel(tick)
+        parts.append(f'<path class="grid" d="M{_LEFT} {pixel:.1f}H{right}"/>')
+        parts.append(_text(_LEFT - 6, pixel + 4, f"{tick:g}", "end"))
     for tick in across.ticks():
-        parts.append(f'<path class="axis" d="M{across.place(tick):.1f} {floor}v4"/>')
-        parts.append(_text(across.place(tick), floor + 18, f"{tick:g}", "middle"))
+        parts.append(f'<path class="axis" d="M{across.pixel(tick):.1f} {floor}v4"/>')
+        parts.append(_text(across.pixel(tick), floor + 18, f"{tick:g}", "middle"))
     parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{floor}H{right}"/>')
     parts.append(_text((_LEFT + right) / 2, _HEIGHT - 8, x, "middle"))
     parts.append(_text(4, 14, y, "start"))

@@ -23,7 +23,7 @@ class MetricKind(NamedTuple):
 
 
 def metric_kind(name: str) -> MetricKind:
-    """Of a metric by its name, which may have a prefix such as "val/" or "sintel_clean/"."""
+    """The kind of a metric by its name, which may have a prefix such as "val/" or "sintel_clean/"."""
     base = name.rsplit("/", 1)[-1]
     if base in _PIXELS:
         return MetricKind("px", True, ".3f")

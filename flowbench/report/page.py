@@ -1,4 +1,4 @@
-"""A page that needs nothing else: titled sections of charts, tables, images and notes."""
+"""A self-contained HTML page: titled sections of charts, tables, images and notes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,13 @@ def _html(part: str | Chart | Plots) -> str:
 
 
 def write_page(path: str | Path, title: str, sections: Sequence[Section], figures: str | None = None) -> None:
-    """Writes one HTML file, and with figures="pdf" each chart as a PDF, named for its section, into figures/ beside it.
+    """Writes one HTML file.
+
+    Args:
+        path: of the file.
+        title: plain text.
+        sections: of the page.
+        figures: "pdf" also writes each chart as a PDF, named for its section, into figures/ beside the file.
 
     Raises FlowBenchError, naming the file, when it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""One image that shows a sample: images, flow, ground truth, error."""
+"""A panel of one sample: images, flow, ground truth, error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def panel(
 
 
 def stack_panels(panels: Sequence[np.ndarray]) -> np.ndarray:
-    """Panels below each other in one image, for instance one row (`rows=1`) a sample."""
+    """Panels below each other in one image, for instance one row (`rows=1`) per sample."""
     return stacked(panels)
 
 

@@ -15,7 +15,7 @@ from flowbench.report.metric_names import formatted, heading
 
 
 def metrics_table(metrics: Mapping[str, float], title: str = "") -> Table:
-    """One line a metric: its name with unit and arrow (↓: lower is better), and its value."""
+    """One line per metric: its name with unit and arrow (↓: lower is better), and its value."""
     table = Table(title=Text(title), title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -25,7 +25,7 @@ def metrics_table(metrics: Mapping[str, float], title: str = "") -> Table:
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
-    """One line a row, for instance a sequence or a model; one column a key, numbers to the right."""
+    """One line per row, for instance a sequence or a model; one column per key, numbers to the right."""
     table = Table(title=Text(title), title_justify="left")
     columns = columns_of(rows)
     for name in columns:
@@ -37,7 +37,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
 
 
 def columns_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
-    """One column a row and one line a key, for few rows of many figures."""
+    """One column per row and one line per key, for few rows of many numbers."""
     table = Table(title=Text(title), title_justify="left", show_header=False)
     table.add_column(overflow="fold")
     for _ in rows:

@@ -38,6 +38,7 @@ def test_a_checkpoint_from_before_the_modules_moved_is_evaluated(format_1, tmp_p
         "flowbench.data.raft_augmentation",
         "flowbench.data.synthetic",
         "flowbench.ops.delta",
+        "flowbench.ops.fitting",
     }
     ended = run(
         "evaluate.py",

@@ -59,7 +59,7 @@ def damped(checkpoint, *changes):
 
 def test_the_figures_are_those_of_the_models_own_states(analysed, pair, checkpoint):
     model = damped(checkpoint)
-    images = [model.fitting.fit(model._as_batch(read_image(path))) for path in pair]
+    images = [model.padder.pad(model._as_batch(read_image(path))) for path in pair]
     with torch.no_grad():
         refine, start = flowbench.load(checkpoint).network.problem(*images)
         states = [start, *model.network.deq.solve(refine, start, range(1, STEPS + 1)).states]
@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_the_models_own_states(analysed, pair, checkpoi
 
 def test_what_a_rule_leaves_out_is_what_its_network_counts(analysed, pair, checkpoint):
     model = damped(checkpoint, "network.delta.rule=element")
-    images = [model.fitting.fit(model._as_batch(read_image(path))) for path in pair]
+    images = [model.padder.pad(model._as_batch(read_image(path))) for path in pair]
     work = model.network.work(*images)
     left_out = {
         (row["layer"], int(row["step"])): float(row["left out"])

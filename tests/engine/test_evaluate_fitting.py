@@ -35,8 +35,8 @@ def test_fastflownet_is_evaluated_on_kitti_at_the_size_that_is_asked_for(tmp_pat
         f"paths.kitti={tmp_path / 'kitti'}",
     )
     enlarged = figures(tmp_path / "enlarged", *words)
-    resized = figures(tmp_path / "resized", *words, "model.fitting.size=[128,128]")
-    same = figures(tmp_path / "same", *words, "model.fitting.size=[128,192]")
+    resized = figures(tmp_path / "resized", *words, "model.padder.size=[128,128]")
+    same = figures(tmp_path / "same", *words, "model.padder.size=[128,192]")
     assert "size=[128, 128]" in json.dumps(resized["settings"])
     assert resized["metrics"]["epe_per_image"] != enlarged["metrics"]["epe_per_image"]
     np.testing.assert_allclose(same["metrics"]["epe_per_image"], enlarged["metrics"]["epe_per_image"], rtol=1e-6)

@@ -107,7 +107,7 @@ def test_what_the_protocol_changes_of_the_models_own_settings_is_told(checkpoint
         settings = found(evaluated(checkpoint, data, tmp_path, *words))["settings"]
     assert settings["steps"] == 24
     assert "iterations: 24, as the data's protocol says; the model's own are 3" in caplog.messages
-    assert any(line.startswith("fitting: ") and "'kitti'" in line for line in caplog.messages)
+    assert any(line.startswith("padder: ") and "'kitti'" in line for line in caplog.messages)
 
 
 def test_the_truth_of_a_submission_is_not_there_to_evaluate_on(checkpoint, data, tmp_path):

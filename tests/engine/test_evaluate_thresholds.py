@@ -57,7 +57,7 @@ def test_terminal_and_report_have_the_trade_off(compared):
     ended, folder = compared
     report = (folder / "report.html").read_text()
     assert "<h2>Thresholds</h2>" in report
-    assert "multiplications of the update (10^9 a pair), by threshold" in report
+    assert "multiplications of the update (10^9 per pair), by threshold" in report
     assert "thresholds" in ended.told
     assert not (folder / "steps.csv").exists()
 

@@ -88,8 +88,8 @@ def test_a_network_is_built_once_for_a_checkpoint_of_another_variant(name, weigh
 
 
 def test_what_is_no_model_is_refused():
-    config = OmegaConf.create({"_target_": "flowbench.ops.fitting.Padding", "name": "odd"})
+    config = OmegaConf.create({"_target_": "flowbench.ops.padding.InputPadder", "name": "odd"})
     with pytest.raises(
-        FlowBenchError, match=r"_target_ of the model is 'flowbench\.ops\.fitting\.Padding', which is no"
+        FlowBenchError, match=r"_target_ of the model is 'flowbench\.ops\.padding\.InputPadder', which is no"
     ):
         build_model(config)

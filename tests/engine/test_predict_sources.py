@@ -130,7 +130,7 @@ def test_twelve_bits_in_sixteen_are_warned_of_and_can_be_set_right(predicted, tm
     assert np.abs(dark - expected).max() > 0.1
     ended = predicted(f"input={tmp_path / 'twelve'}", "white=1023")
     assert ended.code == 1
-    assert "white=1023, but the image has 16 bits a channel and values up to" in ended.told
+    assert "white=1023, but the image has 16 bits per channel and values up to" in ended.told
 
 
 def save_pages(path, kind):

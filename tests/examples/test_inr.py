@@ -19,7 +19,7 @@ from examples.inr.solve import (
     solve_with_delta,
     solve_without_zeros,
 )
-from examples.inr.training import colours, fit_image, places, psnr
+from examples.inr.training import colours, fit_image, positions, psnr
 from flowbench.io import read_image
 from flowbench.ops.delta.convolution import Delta
 
@@ -54,7 +54,7 @@ def fitted(request, photograph):
 
 
 def test_places_run_row_by_row_over_the_picture_in_square_units():
-    table = places(2, 4).reshape(2, 4, 2)
+    table = positions(2, 4).reshape(2, 4, 2)
     assert table[0, :, 0].tolist() == [-0.75, -0.25, 0.25, 0.75]
     assert table[:, 0, 1].tolist() == [-0.25, 0.25]
 
@@ -63,7 +63,7 @@ def test_colours_and_places_have_one_order(photograph):
     row, column = 5, 7
     index = row * 24 + column
     assert colours(photograph)[index].tolist() == pytest.approx((photograph[row, column] / 255).tolist())
-    x, y = places(16, 24)[index].tolist()
+    x, y = positions(16, 24)[index].tolist()
     assert (x, y) == pytest.approx((2 * 7.5 / 24 - 1, (2 * 5.5 - 16) / 24))
 
 
@@ -86,7 +86,7 @@ def test_the_fit_beats_the_mean_colour_by_far_and_the_cold_solve_gives_what_was_
 @torch.no_grad()
 def test_the_dense_solution_is_an_equilibrium(fitted):
     trained, _ = fitted
-    injected = trained.inject(places(*SIZE).double())
+    injected = trained.inject(positions(*SIZE).double())
     z = torch.zeros_like(injected)
     for _ in range(500):
         (z,) = trained.step(injected)((z,))
@@ -120,7 +120,7 @@ def test_multiply_accumulates_are_those_of_a_solve_by_hand(fitted, memory):
     trained, _ = fitted
     threshold = 0.02
     solved = solve_with_delta(trained, SIZE, element(threshold, memory))
-    injected = trained.inject(places(*SIZE).double())
+    injected = trained.inject(positions(*SIZE).double())
     z = seen = product = torch.zeros_like(injected)
     multiplied = 0
     for _ in range(round(solved.steps)):
@@ -143,7 +143,7 @@ def test_the_dense_count_is_every_element_of_every_step_but_the_first(fitted, ph
 def test_a_pixel_that_leaves_by_itself_ends_where_it_would_alone(fitted):
     trained, _ = fitted
     solved = solve_pixel_by_pixel(trained, SIZE)
-    injected = trained.inject(places(*SIZE).double())[100:101]
+    injected = trained.inject(positions(*SIZE).double())[100:101]
     z, steps = torch.zeros_like(injected), 0
     while True:
         before, (z,), steps = z, trained.step(injected)((z,)), steps + 1
@@ -156,7 +156,7 @@ def test_a_pixel_that_leaves_by_itself_ends_where_it_would_alone(fitted):
 def test_zeros_are_counted_as_they_are(fitted):
     trained, _ = fitted
     solved = solve_without_zeros(trained, SIZE)
-    injected = trained.inject(places(*SIZE).double())
+    injected = trained.inject(positions(*SIZE).double())
     z, nonzero = torch.zeros_like(injected), 0
     for _ in range(round(solved.steps)):
         nonzero += (z != 0).sum().item()
@@ -199,7 +199,7 @@ def test_only_relu_leaves_zeros_that_cost_nothing_anyway(photograph):
 def test_the_bounded_rule_keeps_the_product_within_its_bound_at_every_step(fitted):
     trained, _ = fitted
     threshold = 0.05
-    injected = trained.inject(places(*SIZE).double())
+    injected = trained.inject(positions(*SIZE).double())
     step = DeltaStep(trained, injected.view(1, *SIZE, -1).permute(0, 3, 1, 2), element(threshold, "bounded"))
     bound = threshold * trained.hidden.weight.abs().sum(dim=1) + 1e-9
     z = torch.zeros_like(step.injected)

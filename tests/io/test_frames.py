@@ -116,7 +116,7 @@ def test_failed_video_leaves_no_file(tmp_path):
 
     with pytest.raises(FlowBenchError, match=r"clip\.gif.*Known: \.mp4, \.avi"):
         write(".gif", [])
-    with pytest.raises(FlowBenchError, match=r"clip\.mp4: 0 frames a second"):
+    with pytest.raises(FlowBenchError, match=r"clip\.mp4: 0 frames per second"):
         write(".mp4", [], fps=0)
     with pytest.raises(FlowBenchError, match=r"clip\.mp4: no frame was given"):
         write(".mp4", [])

@@ -13,7 +13,7 @@ from flowbench.models.base import FlowModel, Optimisation
 from flowbench.networks.base import FlowNetwork
 from flowbench.networks.fastflownet import FastFlowNet
 from flowbench.objectives import SequenceLoss
-from flowbench.ops.fitting import Padding, Resizing
+from flowbench.ops.padding import InputPadder, InputResizer
 from flowbench.structures import FlowBatch, FlowOutput
 
 
@@ -45,7 +45,7 @@ class ConstantFlow(FlowNetwork):
 
 
 def constant_model(u: float, v: float) -> FlowModel:
-    return FlowModel(name="constant", network=ConstantFlow(u, v), objective=SequenceLoss(), fitting=Padding())
+    return FlowModel(name="constant", network=ConstantFlow(u, v), objective=SequenceLoss(), padder=InputPadder())
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
@@ -182,4 +182,4 @@ def test_lightnings_own_test_logs_the_same():
 @pytest.mark.parametrize("multiple", [0, -64, 32, 96])
 def test_a_fitting_that_the_network_cannot_take_is_refused(multiple):
     with pytest.raises(FlowBenchError, match=rf"multiple={multiple}: fastflownet takes images in multiples of 64"):
-        FlowModel(name="fastflownet", network=FastFlowNet(), objective=SequenceLoss(), fitting=Resizing(multiple))
+        FlowModel(name="fastflownet", network=FastFlowNet(), objective=SequenceLoss(), padder=InputResizer(multiple))

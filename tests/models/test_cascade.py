@@ -12,7 +12,7 @@ from flowbench.models.base import TRAINING_SIZE, FlowModel
 from flowbench.models.cascade import Cascade, chosen_cascade
 from flowbench.networks.base import FlowNetwork
 from flowbench.objectives import SequenceLoss
-from flowbench.ops.fitting import Resizing
+from flowbench.ops.padding import InputResizer
 from flowbench.structures import FlowOutput
 
 
@@ -54,7 +54,7 @@ def smooth_pair(shift: int, height: int = 256, width: int = 512) -> tuple[torch.
 
 @pytest.fixture
 def short_sighted():
-    return FlowModel(name="short", network=ShortSighted(), objective=SequenceLoss(), fitting=Resizing(8))
+    return FlowModel(name="short", network=ShortSighted(), objective=SequenceLoss(), padder=InputResizer(8))
 
 
 def test_a_cascade_finds_a_shift_that_the_plain_call_misses(short_sighted):

@@ -25,7 +25,7 @@ CHARTS = [
     LINES,
     Histogram([0.5, 1.0, float("nan"), *[2.0] * 300, 90.0], unit="px", counted="samples"),
     StepBars([1.0, 4.0, 0.0], x="step", y="dimensions"),
-    ShareMap({"conv1": [0.0, 0.5], "conv2": [1.0, 0.25, 0.75]}, x="step", told="left out"),
+    ShareMap({"conv1": [0.0, 0.5], "conv2": [1.0, 0.25, 0.75]}, x="step", title="left out"),
 ]
 
 

@@ -23,7 +23,7 @@ def test_a_step_that_never_comes_is_grey_which_the_scale_lacks():
 
 def test_every_row_has_a_cell_a_step_that_tells_its_share_in_the_colour_of_the_scale():
     rows = {"<first>": [0.0, 0.5, 1.0], "second": [1.0, 0.25, 0.0]}
-    root = ElementTree.fromstring(share_map_svg(rows, x="step", told="shares & more"))
+    root = ElementTree.fromstring(share_map_svg(rows, x="step", title="shares & more"))
     cells = [rect for rect in root.iter("rect") if len(rect)]
     told = [cell[0].text for cell in cells]
     assert told == [
@@ -43,7 +43,7 @@ def test_every_row_has_a_cell_a_step_that_tells_its_share_in_the_colour_of_the_s
 
 def test_so_many_steps_are_numbered_as_there_is_room_for():
     for steps in (1, 7, 60, 400):
-        root = ElementTree.fromstring(share_map_svg({"layer": [0.5] * steps}, x="step", told="shares"))
+        root = ElementTree.fromstring(share_map_svg({"layer": [0.5] * steps}, x="step", title="shares"))
         numbers = [
             (float(text.get("x")), int(text.text))
             for text in root.iter("text")

@@ -1,4 +1,4 @@
-"""Checks of what a config gives an augmentation."""
+"""Checks of an augmentation's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from flowbench.errors import FlowBenchError
 
 
 def check(holds: bool, augmentation: object, name: str, expected: str) -> None:
-    """Raises FlowBenchError, which names the field and says what was expected, unless the condition holds."""
+    """Raises FlowBenchError unless the condition holds.
+
+    Args:
+        holds: the condition.
+        augmentation: whose field is checked.
+        name: of the field.
+        expected: the values that are allowed, in words.
+    """
     if not holds:
         found = getattr(augmentation, name)
         raise FlowBenchError(f"{type(augmentation).__name__}.{name} is {found!r}: give {expected}.")

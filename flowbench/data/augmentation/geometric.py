@@ -32,7 +32,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class RandomTranslate:
-    """`translate` by whole pixels, drawn evenly from -max to max; max: one number, or (vertical, horizontal)."""
+    """`translate` by whole pixels, uniform from -max to max; max: one number, or (vertical, horizontal)."""
 
     max: int | Sequence[int]
 
@@ -54,7 +54,13 @@ class RandomTranslate:
 
 @dataclass(frozen=True)
 class RandomRotate:
-    """`rotate` by up to `angle` degrees, and up to `difference` degrees between the images; both drawn evenly."""
+    """`rotate` by random angles.
+
+    Args:
+        angle: the largest rotation of both images, degrees; uniform in both directions.
+        difference: the largest angle between the images, degrees; uniform in both directions.
+        centre, correction, interpolation: see `rotate`.
+    """
 
     angle: float
     difference: float = 0.0
@@ -92,7 +98,13 @@ class RandomFlip:
 
 
 def translate(sample: FlowSample, tw: int, th: int) -> FlowSample:
-    """Adds (tw, th) pixels to the flow by cutting the images at opposite edges: (H - |th|, W - |tw|) remain."""
+    """Adds (tw, th) to the flow by cropping the images at opposite edges: (H - |th|, W - |tw|) remain.
+
+    Args:
+        sample: of at least (|th| + 1) x (|tw| + 1) pixels.
+        tw: horizontal, pixels.
+        th: vertical, pixels.
+    """
     height, width = sample.flow.shape[:2]
     if abs(tw) >= width or abs(th) >= height:
         raise FlowBenchError(
@@ -116,7 +128,13 @@ def _overlap(size: int, shift: int) -> slice:
 
 
 def flip(sample: FlowSample, *, horizontal: bool = False, vertical: bool = False) -> FlowSample:
-    """Mirrors left and right (horizontal), top and bottom (vertical)."""
+    """A mirrored sample.
+
+    Args:
+        sample: is not changed in place.
+        horizontal: exchanges left and right.
+        vertical: exchanges top and bottom.
+    """
     if not (horizontal or vertical):
         return sample
     order = slice(None, None, -1 if vertical else 1), slice(None, None, -1 if horizontal else 1)
@@ -144,13 +162,19 @@ def rotate(
     correction: Correction = "exact",
     interpolation: Interpolation = "spline",
 ) -> FlowSample:
-    """Turns image 1 by angle - difference / 2 degrees and image 2 by angle + difference / 2, both about their middle.
+    """Rotates image 1 by angle - difference / 2 degrees and image 2 by angle + difference / 2, both about their middle.
 
-    Positive angles turn counter-clockwise. The size stays; what comes from outside is zero, and invalid where it is image 1.
-    centre, correction: how the flow takes in the angle between the images. The true centre ((w - 1) / 2, (h - 1) / 2) and
-    the exact correction are right. FlowNetPytorch's centre (w / 2, h / 2) is 0.06 px off at 5 degrees. LightFlow's code has
-    that centre and the linearised correction, which leaves out the flow itself and is up to 1.5 px off. interpolation:
-    spline is the quadratic one of both codes; linear takes a fifth of its time and smooths a little.
+    Positive angles are counter-clockwise. The size stays; pixels from outside are zero, and invalid in image 1.
+
+    Args:
+        sample: is not changed in place.
+        angle: degrees.
+        difference: degrees.
+        centre: of the rotation of the flow. "true" is ((w - 1) / 2, (h - 1) / 2). FlowNetPytorch's (w / 2, h / 2) is 0.06 px
+            off at 5 degrees.
+        correction: of the flow for the angle between the images. "exact" is right. LightFlow's code has the linearised one,
+            which leaves out the flow itself and is up to 1.5 px off.
+        interpolation: "spline" is the quadratic one of both codes; "linear" takes a fifth of its time and smooths a little.
     """
     _check_choices(centre=centre, correction=correction, interpolation=interpolation)
     first, second = angle - difference / 2, angle + difference / 2

@@ -15,6 +15,7 @@ import numpy as np
 from flowbench.data.augmentation.checks import check, check_probability, is_number, is_pixels
 from flowbench.structures import FlowSample
 
+# ITU-R BT.601's luma.
 _RGB_TO_GREY = np.array([0.299, 0.587, 0.114])
 
 

@@ -19,7 +19,7 @@ from flowbench.data.scenes.surfaces import draw_surface
 SURROUNDINGS = 0.12
 # Pixels of a receding plane's texture over those of the image, where it is nearest.
 NEAR_DETAIL = 0.8
-# Inverse depth over that of the back wall: what is further away is not seen.
+# The smallest inverse depth of a visible point, over that of the back wall.
 FURTHEST = 0.6
 
 Carrier = Callable[[np.ndarray], Motion]

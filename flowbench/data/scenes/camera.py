@@ -19,7 +19,7 @@ LEAST_BLUR = 0.15
 
 @dataclass(frozen=True)
 class MotionBlur(Effect):
-    """The camera shakes while the shutter is open, in image1 and image2 each in its own way.
+    """Camera shake during the exposure, different in image1 and image2.
 
     length: of the path that a point takes, in pixels.
     """
@@ -39,7 +39,7 @@ class MotionBlur(Effect):
 
 @dataclass(frozen=True)
 class Defocus(Effect):
-    """The focus is off, in image1 and image2 each by its own amount.
+    """A blur out of focus, of different strength in image1 and image2.
 
     sigma: of the blur, in pixels.
     """

@@ -7,21 +7,21 @@ from enum import Enum
 import cv2
 import numpy as np
 
-# Images are judged at this length of the shorter side.
+# Images are judged at this length of the shorter side, pixels; those with a smaller one are of no use.
 JUDGED_SIDE = 256
 SMALLEST_PHOTOGRAPH = 256
 SMALLEST_CUTOUT = 128
+# Alpha above it counts as opaque: the share of opaque pixels of a photograph, and its range for a cut-out.
 OPAQUE = 127
-# Of a photograph's pixels; of a cut-out's.
 LEAST_OPAQUE = 0.98
 CUTOUT_AREA = (0.05, 0.92)
-# Drawings have few colours, counted in steps of 16, and many neighbours of the very same grey.
+# Drawings have few colours, counted in steps of 16, and a large share of neighbouring pixels of exactly the same grey.
 FEWEST_COLOURS = 100
 MOST_FLAT = 0.55
 MOST_FLAT_CUTOUT = 0.62
 # The smallest mean difference of grey between neighbouring pixels: below it, there is hardly a texture.
 LEAST_STEP = 2.2
-# White margins of figures, and the black ones between the parts of a map.
+# The largest shares of white pixels, as in the margins of drawings, and of black ones, as between the parts of a map.
 MOST_WHITE = 0.25
 MOST_BLACK = 0.35
 # The smallest number of the 256 comparisons of a sketch that differ between two images; below it, they are near copies.

@@ -14,11 +14,13 @@ from flowbench.data.scenes.images import list_images, read_shrunk
 from flowbench.data.scenes.shapes import MARGIN
 from flowbench.errors import FlowBenchError
 
-# Cut-outs are shrunk once, when they are read, and kept: 512 of them take at most 300 MB a process.
+# Cut-outs are shrunk once, when they are read, and kept: 512 of them take at most 300 MB per process.
 LONGEST_SIDE = 384
 KEPT = 512
 # Half-transparent parts would show two motions at once: alpha is made steeper about its middle.
 STEEPNESS = 3
+# Shares of the cut-outs that are mirrored, and that change their colours; the hue by at most half the colour circle (OpenCV
+# counts to 180).
 MIRRORED_SHARE = 0.5
 RECOLOURED_SHARE = 0.6
 LARGEST_HUE_SHIFT = 90

@@ -23,6 +23,7 @@ from flowbench.errors import FlowBenchError
 from flowbench.structures import FlowDataset, FlowSample
 
 SPLITS = ("train", "val", "test")
+# Pixels; textures and shapes need a few.
 SMALLEST_SIDE = 16
 # An owner is a byte, and a background is at most three layers.
 MOST_LAYERS = 253

@@ -23,7 +23,13 @@ def pick(rng: Generator, weighted: Sequence[tuple[Choice, float]]) -> Choice:
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """A number whose logarithm is uniform from log `low` to log `high`: as often in [1, 2] as in [10, 20]."""
+    """A number whose logarithm is uniform, so that it lies in [1, 2] as often as in [10, 20].
+
+    Args:
+        rng: draws it.
+        low: above 0.
+        high: above low.
+    """
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 

@@ -17,9 +17,11 @@ from flowbench.errors import FlowBenchError
 
 @dataclass(frozen=True)
 class Effects:
-    """All effects, in the order in which light meets them on its way to the file; None switches one off.
+    """All effects, in the order in which they are applied, that of light on its way to the file; None switches one off.
 
-    Levels, sharpening and JPEG compression are off unless they are asked for.
+    Args:
+        lighting, shadow, fog, defocus, motion_blur, noise, gamma: on by default.
+        levels, sharpen, jpeg: off by default.
     """
 
     lighting: Lighting | None = field(default_factory=Lighting)

@@ -29,7 +29,7 @@ def widened(edges: np.ndarray) -> np.ndarray:
 
 
 def box(edges: np.ndarray, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
-    """left, top, right, bottom of what the edges leave of an image of `size` (height, width), or None."""
+    """(left, top, right, bottom) of the region within an image of `size` (height, width), or None where it is empty."""
     height, width = size
     corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
     for a, b, c in edges.tolist():

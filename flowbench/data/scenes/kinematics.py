@@ -23,6 +23,7 @@ SPREAD = 1.1
 CAMERA_RIM = 0.35
 LAYER_RIM = 0.3
 PERSPECTIVE = 0.12
+# The share of layers that deform, and the sinusoids of a deformation.
 DEFORMED_SHARE = 0.25
 WAVES = 2
 # Relative strength of rotation, zoom, shear and squeeze in a linear motion.

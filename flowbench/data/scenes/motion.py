@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+# Fixed-point steps of `Motion.inverse`; see its class for the error that remains.
 INVERSE_STEPS = 6
 
 

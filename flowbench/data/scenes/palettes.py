@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 from numpy.random import Generator
 
-# Skin and brick, wood, sand, grass, leaves, sky, dusk: the hues that most of the visible world is made of.
+# Hues, from 0 to 1, of skin and brick, wood, sand, grass, leaves, sky and dusk, and the share of colours that have one.
 NATURAL_HUES = (0.03, 0.08, 0.12, 0.22, 0.33, 0.57, 0.66)
 NATURAL_SHARE = 0.75
 

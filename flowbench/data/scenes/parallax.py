@@ -24,6 +24,7 @@ FOCAL_LENGTHS = (0.7, 1.5)
 # How far from the image's middle the back wall meets the ground and the side wall, over the image's height and width.
 GROUND_EDGE = (0.07, 0.3)
 WALL_EDGE = (0.1, 0.4)
+# The share of scenes with a side wall, and the camera's roll: standard deviation in radians.
 WALL_SHARE = 0.5
 ROLL = 0.08
 # The inverse depth of the back wall is 1 in the middle; it changes by about this much to the rim.
@@ -35,6 +36,7 @@ PATH = (1.0, 0.4, 1.0)
 LARGEST_DEPTH_CHANGE = 0.4
 # Where planes are looked at: rows and columns of points, the corners among them.
 LOOKS = (25, 33)
+# A camera's motion is scaled to the wanted speed in so many steps, and then shrunk by this factor until it keeps the limits.
 FITTING_STEPS = 3
 SHRINK = 0.8
 
@@ -138,7 +140,7 @@ def _homographies(
 def _look(
     camera: np.ndarray, depths: list[np.ndarray], translation: np.ndarray, rotation: np.ndarray, size: tuple[int, int]
 ) -> tuple[float, float, float]:
-    """The mean and the largest displacement of what is seen, and the largest relative change of depth of any plane."""
+    """The mean and the largest displacement of visible points, and the largest relative change of depth of any plane."""
     height, width = size
     y, x = (
         part.ravel()

@@ -14,7 +14,7 @@ from flowbench.data.scenes.images import list_images, read_shrunk
 from flowbench.errors import FlowBenchError
 
 # Photographs are shrunk once, when they are read, and kept, also at a half and a quarter of that size: 512 of them take
-# 620 MB a process at 640x480. Of more, the ones not used for longest are read again.
+# 620 MB per process at 640x480. Of more, the ones not used for longest are read again.
 LONGEST_SIDE = 640
 KEPT = 512
 HALVINGS = 2

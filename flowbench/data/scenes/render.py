@@ -12,6 +12,7 @@ from flowbench.data.scenes.layers import Box, Layer, Window, clipped
 
 # A layer is visible where it covers more than half of a pixel.
 VISIBLE = 128
+# OpenCV's remap limits the sides of an image: lists of points are arranged in rows.
 POINTS_A_ROW = 512
 
 

@@ -16,6 +16,7 @@ SUBPIXEL_BITS = 4
 MARGIN = 4
 # In pixels: a thinner bar would nowhere cover more than half of a pixel.
 THINNEST_BAR = 3.0
+# Points along a bar; terms of a blob's Fourier series; points of a curve around the unit circle.
 BAR_LENGTH = np.linspace(-1, 1, 17)
 BLOB_ORDERS = np.arange(2, 7)
 CIRCLE_ANGLES = np.arange(72) * (2 * np.pi / 72)
@@ -59,6 +60,7 @@ SHAPES: tuple[tuple[Callable[[Generator], Outline], float], ...] = (
     (blob, 0.3),
     (bar, 0.2),
 )
+# The share of shapes with holes.
 HOLE_PROBABILITY = 0.25
 
 
@@ -88,7 +90,7 @@ def rasterise(outlines: list[Outline], radius: float) -> tuple[np.ndarray, np.nd
 
 
 def soften(mask: np.ndarray) -> np.ndarray:
-    """OpenCV's edges are half a pixel wide; a softer ramp survives being resampled."""
+    """A mask with softer edges: OpenCV's are half a pixel wide, which aliases when they are resampled."""
     return cv2.GaussianBlur(mask, (3, 3), 0.6)
 
 

@@ -1,7 +1,8 @@
 """Procedural textures.
 
-A pattern is a field of (h, w) uint8 values; a palette gives it colours. No pattern changes faster than pixels can show:
-images of it taken at different zooms agree.
+A pattern is a field of (h, w) uint8 values, drawn by a function of a random generator, the (height, width) in pixels and a
+scale, the images' size over 384x512; a palette gives it colours. No pattern has detail finer than the pixels, so that images
+of it at different zooms agree.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from flowbench.data.scenes.palettes import draw_palette
 
 # The smallest detail, in pixels: below it, image2 warped onto image1 would show the interpolation, not the motion.
 FINEST_CELL = 3
+# The width of the sharpest edge of a stripe, and the shortest wavelength of stripes, pixels.
 STEEPEST_EDGE = 2.5
 SHORTEST_WAVE = 10.0
 

@@ -1,4 +1,6 @@
-"""Thin structures: wires, twigs, grids, letters."""
+"""Thin structures: wires, twigs, grids, letters.
+
+Each function draws one with a random generator into a mask, (h, w) uint8, within `radius` pixels of the mask's middle."""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ def grid(rng: Generator, mask: np.ndarray, radius: float) -> None:
 
 
 def letters(rng: Generator, mask: np.ndarray, radius: float) -> None:
-    """A word of one to seven letters and figures."""
+    """A word of one to seven letters and digits."""
     word = "".join(rng.choice(LETTERS, int(rng.integers(1, 8))))
     font = FONTS[rng.integers(len(FONTS))]
     (width, height), below = cv2.getTextSize(word, font, 1, 1)

@@ -83,7 +83,7 @@ class FolderDivision:
                 )
         found = [pair for pair in self.whole.all_pairs if {_name(pair), _sequence(pair)} & set(names)]
         if not found:
-            raise FlowBenchError(f"data.lists.{part}={file} names no pair: one sequence or pair a line is needed.")
+            raise FlowBenchError(f"data.lists.{part}={file} names no pair: one sequence or pair per line is needed.")
         return found
 
 

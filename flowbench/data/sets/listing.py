@@ -48,7 +48,7 @@ def chosen(title: str, option: str, found: str | Sequence[str], known: Sequence[
 
 
 def chosen_split(title: str, split: str, known: Sequence[str]) -> str:
-    """The split. Raises FlowBenchError for one that the data set does not have."""
+    """The split. Raises FlowBenchError, with the data set's title, unless it is one of the known ones."""
     if split not in known:
         raise FlowBenchError(f"{title} has no split '{split}': choose {' or '.join(known)}.")
     return split

@@ -141,7 +141,7 @@ def left_out_rows(element: DeltaSolve, pixel: DeltaSolve) -> list[Row]:
 
 def sparsity_rows(rules: Sequence[RuleFigures]) -> list[Row]:
     return [
-        {"rule": rule.name, "layer": layer, "step": step, "left out": share, "of": rule.told}
+        {"rule": rule.name, "layer": layer, "step": step, "left out": share, "of": rule.counted}
         for rule in rules
         for layer, shares in rule.layers.items()
         for step, share in enumerate(shares, start=1)

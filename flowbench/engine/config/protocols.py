@@ -15,9 +15,9 @@ def follow_protocol(model: FlowModel, protocol: EvalProtocol) -> None:
 
     A protocol is the default of a program's `iterations`; it comes before the model's own eval_iterations and padding.
     """
-    own = model.iterations, str(model.fitting)
+    own = model.iterations, str(model.padder)
     model.follow(protocol)
     if model.iterations != own[0]:
         log.info("iterations: %s, as the data's protocol says; the model's own are %s", model.iterations, own[0])
-    if str(model.fitting) != own[1]:
-        log.info("fitting: %s, as the data's protocol says; the model's own is %s", model.fitting, own[1])
+    if str(model.padder) != own[1]:
+        log.info("padder: %s, as the data's protocol says; the model's own is %s", model.padder, own[1])

@@ -156,9 +156,9 @@ class DeltaConv:
 
         Args:
             x: (B, Cin, H, W).
-            memory: that of the step before, which is used up; None for the first step, which is dense.
+            memory: of the step before, which is changed in place; None for the first step, which is dense.
             delta: the rule.
-            constant: (B, Cout, H, W), what is added to the output; no work where it is the tensor of the call before.
+            constant: (B, Cout, H, W), added to the output, at no cost if it is the tensor of the last call.
         """
         if memory is None:
             memory, active = self._start(x, delta, constant), None
@@ -169,7 +169,11 @@ class DeltaConv:
         return DeltaResult(self._inside(memory).to(self.weight.dtype), memory, active)
 
     def changes(self, x: Tensor, memory: DeltaMemory | None, delta: Delta) -> Tensor:
-        """(B, Cin, H, W): what a call with the same arguments would propagate, zero where it is dropped."""
+        """(B, Cin, H, W): the changes that a call with the same arguments would propagate, zero elsewhere.
+
+        Args:
+            x, memory, delta: see `__call__`.
+        """
         if memory is None:
             return x
         return torch.where(delta.active(x, memory), x - memory.input, 0)
@@ -194,7 +198,14 @@ class DeltaConv:
         return x.flatten(1).float().square().mean(dim=1).sqrt() * self.threshold_scale
 
     def update(self, x: Tensor, memory: DeltaMemory, active: Tensor, delta: Delta) -> None:
-        """Brings the memory from its step to that of x, which is propagated where the mask is active."""
+        """Updates the memory in place.
+
+        Args:
+            x: (B, Cin, H, W).
+            memory: of the step before.
+            active: the active mask, where x is propagated.
+            delta: the rule.
+        """
         if delta.rule == "pixel" and delta.execution != "dense":
             index = active.flatten().nonzero().squeeze(1)
             if delta.execution == "sparse" or index.numel() <= self.pixels.break_even * active.numel():

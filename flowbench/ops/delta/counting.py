@@ -15,7 +15,7 @@ class Work:
     """The work of a convolution at one step. Multiplications with the zeros around a map are no work.
 
     Attributes:
-        inputs: input elements of a sample.
+        inputs: input elements per sample.
         dense: the multiply-accumulates of all elements.
         zeros: (B,), how many elements are zero as they are propagated.
         macs: (B,), the multiply-accumulates that the others take.
@@ -36,7 +36,7 @@ class Work:
 
         Args:
             x: (B, Cin, H, W), the input.
-            changes: (B, Cin, H, W), what is propagated of it.
+            changes: (B, Cin, H, W), the propagated changes of x.
             kernel: height and width.
             outputs: output channels.
             groups: of the convolution.

@@ -55,7 +55,7 @@ class DeltaLookup:
 
         Args:
             coords: (B, 2, H, W), as in Correlation.lookup.
-            memory: that of the step before, which is used up; None for the first step, which looks all windows up.
+            memory: of the step before, which is changed in place; None for the first step, which looks up all windows.
         """
         if memory is None:
             memory = LookupMemory(

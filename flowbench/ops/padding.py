@@ -1,4 +1,4 @@
-"""Fitting images of any size to a network, and its flow back to the image."""
+"""Padding or resizing of images to a size that a network takes, and of its flow back to the images' size."""
 
 from __future__ import annotations
 
@@ -12,26 +12,39 @@ from torch import Tensor
 from flowbench.errors import FlowBenchError
 
 
-class Fitting(Protocol):
-    """multiple: sides of fitted images are multiples of it."""
+class Padder(Protocol):
+    """Pads or resizes images, and brings flow back to their size.
+
+    Attributes:
+        multiple: sides of padded images are multiples of it.
+    """
 
     multiple: int
 
-    def fit(self, image: Tensor) -> Tensor:
+    def pad(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> an image of a size that the network takes."""
         ...
 
-    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the fitted image -> (B, 2, height, width), the flow of the image."""
+    def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow at the image's size, (B, 2, height, width), pixels.
+
+        Args:
+            flow: (B, 2, H, W), of the padded image.
+            height: of the image.
+            width: of the image.
+        """
         ...
 
 
 @dataclass(frozen=True)
-class Padding:
+class InputPadder:
     """Pads by replication to multiples of `multiple` (RAFT and DEQ-Flow).
 
-    The width is padded on both sides. The height, too, in mode "sintel"; in mode "kitti" all of it goes to the bottom, where
-    the road is.
+    Args:
+        mode: "sintel" pads width and height on both sides; "kitti" pads the width on both sides and the height at the
+            bottom alone, where the road is.
+        multiple: pixels.
+        minimum: smallest side of a padded image, pixels.
     """
 
     mode: Literal["sintel", "kitti"] = "sintel"
@@ -54,22 +67,24 @@ class Padding:
         left = extra_width // 2
         return left, extra_width - left, top, extra_height - top
 
-    def fit(self, image: Tensor) -> Tensor:
+    def pad(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> the padded image."""
         borders = self.borders(*image.shape[-2:])
         return F.pad(image, borders, mode="replicate") if any(borders) else image
 
-    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the padded image -> (B, 2, height, width), the flow of the image."""
+    def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow without the padding; see `Padder.unpad`."""
         left, _, top, _ = self.borders(height, width)
         return flow[..., top : top + height, left : left + width]
 
 
 @dataclass(frozen=True)
-class Resizing:
+class InputResizer:
     """Enlarges to the next multiples of `multiple`, bilinearly (FastFlowNet and LightFlow).
 
-    size: (height, width), multiples of `multiple`, to which all images are resized instead; None for the next multiples.
+    Args:
+        multiple: pixels.
+        size: (height, width), multiples of `multiple`, to which all images are resized; None for the next multiples.
     """
 
     multiple: int = 64
@@ -81,22 +96,22 @@ class Resizing:
         sides = list(self.size) if isinstance(self.size, Sequence) else []
         if len(sides) != 2 or any(type(side) is not int or side < 1 or side % self.multiple for side in sides):
             raise FlowBenchError(
-                f"model.fitting.size={self.size}: give [height, width] in multiples of {self.multiple}, or null."
+                f"model.padder.size={self.size}: give [height, width] in multiples of {self.multiple}, or null."
             )
 
-    def fit(self, image: Tensor) -> Tensor:
+    def pad(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> the resized image."""
         height, width = image.shape[-2:]
         return _resized(image, *(self.size or (height + -height % self.multiple, width + -width % self.multiple)))
 
-    def restore(self, flow: Tensor, height: int, width: int) -> Tensor:
-        """The flow of the resized image -> (B, 2, height, width), its vectors as long as in the image."""
+    def unpad(self, flow: Tensor, height: int, width: int) -> Tensor:
+        """The flow resized, its vectors scaled to the image's pixels; see `Padder.unpad`."""
         return resized_flow(flow, height, width)
 
 
 def resized_flow(flow: Tensor, height: int, width: int) -> Tensor:
-    """The flow (B, 2, h, w) of an image -> (B, 2, height, width), that of the image at another size: its vectors grow with
-    the image."""
+    """The flow (B, 2, h, w) of an image -> (B, 2, height, width), that of the image at another size, to which its vectors
+    are scaled."""
     resized = _resized(flow, height, width)
     return resized * resized.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).view(2, 1, 1)
 
