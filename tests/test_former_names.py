@@ -17,7 +17,7 @@ from flowbench.ops.padding import InputPadder
     [
         ("schedule.optimisation.lr_scheduler.overhang=0", "schedule.optimisation.lr_scheduler.extra_steps=0"),
         ("++schedule.optimisation.undecayed=[bias]", "++schedule.optimisation.no_weight_decay=[bias]"),
-        ("model.fitting.mode=kitti", "++model.padder.mode=kitti"),
+        ("model.fitting.mode=kitti", "model.padder.mode=kitti"),
         ("data.protocol.headline=[epe]", "data.protocol.reported_metrics=[epe]"),
     ],
 )

@@ -29,12 +29,12 @@ class TracedSolve:
 
 
 def fitted(model: FlowModel, frame: Frame) -> Tensor:
-    return model.fitting.fit(image_batch(frame.image, device=model.device, dtype=torch.float32))
+    return model.padder.pad(image_batch(frame.image, device=model.device, dtype=torch.float32))
 
 
 def restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
     """What the network gives at the size of the fitted image, at the size of the image."""
-    return model.fitting.restore(flow, *frame.image.shape[:2])
+    return model.padder.unpad(flow, *frame.image.shape[:2])
 
 
 def solve_densely(

@@ -15,7 +15,7 @@ from flowbench.models.sequences import WarmStart
 from flowbench.structures import FlowBatch, FlowOutput
 
 
-class Tester(pl.LightningModule):
+class EvaluationModule(pl.LightningModule):
     """A model for `Trainer.test`. Each batch's outputs are the error sums per pair ("sums") and the network's "stats".
 
     Args:
