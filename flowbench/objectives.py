@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +16,19 @@ from flowbench.ops.pooling import POOLINGS, PoolingKind, pool_flow
 from flowbench.structures import FlowBatch, FlowOutput
 
 
-class Objective(ABC):
-    """objective(output, batch) -> a scalar: the weighted sum of one term per prediction."""
+class Loss(NamedTuple):
+    """total: what training minimises, a scalar. terms: a scalar for each prediction, not yet weighted."""
 
-    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Tensor:
-        return self.weighted(self.terms(output, batch))
+    total: Tensor
+    terms: list[Tensor]
+
+
+class Objective(ABC):
+    """objective(output, batch) -> Loss: the weighted sum of one term per prediction, and the terms."""
+
+    def __call__(self, output: FlowOutput, batch: FlowBatch) -> Loss:
+        terms = self.terms(output, batch)
+        return Loss(self.weighted(terms), terms)
 
     @abstractmethod
     def terms(self, output: FlowOutput, batch: FlowBatch) -> list[Tensor]:

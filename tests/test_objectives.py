@@ -27,7 +27,7 @@ def published_case() -> tuple[FlowOutput, FlowBatch]:
 @pytest.mark.parametrize("gamma", ["0.80", "0.85"])
 def test_loss_equals_the_published_implementation(gamma):
     case = golden.case("util_sequence_loss")
-    loss = SequenceLoss(gamma=float(gamma))(*published_case())
+    loss = SequenceLoss(gamma=float(gamma))(*published_case()).total
     expected = case["outputs"][f"raft_gamma{gamma}"]["loss"]
     assert loss.item() == pytest.approx(expected, rel=case["tolerance"]["rel"])
 
@@ -37,7 +37,7 @@ def test_invalid_pixels_count_as_zeros_in_the_mean():
     valid[0, :2] = True
     batch = truth_batch(torch.zeros(1, 2, 4, 5), valid)
     prediction = torch.full((1, 2, 4, 5), 3.0)
-    assert SequenceLoss()(FlowOutput(prediction, [prediction]), batch).item() == pytest.approx(1.5)
+    assert SequenceLoss()(FlowOutput(prediction, [prediction]), batch).total.item() == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(("length", "counts"), [(399.9, True), (400.1, False)])
@@ -45,7 +45,7 @@ def test_motion_beyond_the_limit_does_not_count(length, counts):
     batch = truth_batch(torch.tensor([0.6, 0.8]).mul(length).view(1, 2, 1, 1))
     prediction = batch.flow + 1
     expected = 1.0 if counts else 0.0
-    loss = SequenceLoss()(FlowOutput(prediction, [prediction]), batch)
+    loss = SequenceLoss()(FlowOutput(prediction, [prediction]), batch).total
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -56,7 +56,7 @@ def test_undefined_truth_at_invalid_pixels_harms_neither_loss_nor_gradient(unkno
     flow = torch.zeros(1, 2, 4, 5)
     flow[0, :, 1, 2] = unknown
     prediction = torch.ones(1, 2, 4, 5, requires_grad=True)
-    loss = SequenceLoss()(FlowOutput(prediction, [prediction, 2 * prediction]), truth_batch(flow, valid))
+    loss = SequenceLoss()(FlowOutput(prediction, [prediction, 2 * prediction]), truth_batch(flow, valid)).total
     loss.backward()
     assert loss.item() == pytest.approx((0.8 * 1 + 2) * 19 / 20)
     assert not prediction.grad[0, :, 1, 2].any()
@@ -93,7 +93,7 @@ class TestFlowNetLoss:
             predictions[0] = torch.nn.functional.interpolate(predictions[0], (128, 192), mode="nearest")
         pooling = "mean" if truth == "dense" else "extreme"
         loss = MultiLevelLoss(weights=weights, flow_unit=1.0, pooling=pooling)
-        return loss(FlowOutput(predictions[0], predictions[chosen]), batch).item()
+        return loss(FlowOutput(predictions[0], predictions[chosen]), batch).total.item()
 
     def expected(self, truth: str, precision: str, name: str):
         tolerance = FLOWNET["tolerance"][f"rel_{precision}"]
@@ -117,7 +117,7 @@ class TestFlowNetLoss:
         predictions = [prediction.requires_grad_() for prediction in predictions]
         pooling = "mean" if truth == "dense" else "extreme"
         loss = MultiLevelLoss(weights=PUBLISHED_WEIGHTS, flow_unit=1.0, pooling=pooling)
-        loss(FlowOutput(predictions[0], predictions), batch).backward()
+        loss(FlowOutput(predictions[0], predictions), batch).total.backward()
         norms = [prediction.grad.norm().item() for prediction in predictions]
         expected = FLOWNET["outputs"][f"{truth}_{precision}"]["grad_norms"]
         assert norms == pytest.approx(expected, rel=max(FLOWNET["tolerance"][f"rel_{precision}"], 1e-7))
@@ -137,7 +137,7 @@ def one_level(**changes) -> float:
     truth[0, :, 0, 0] = torch.inf
     prediction = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(2, 2, 2, 2) / 20
     output = FlowOutput(prediction, [prediction])
-    return 20 * MultiLevelLoss(**{"weights": [1.0], **changes})(output, truth_batch(truth, valid)).item()
+    return 20 * MultiLevelLoss(**{"weights": [1.0], **changes})(output, truth_batch(truth, valid)).total.item()
 
 
 @pytest.mark.parametrize(

@@ -297,9 +297,8 @@ class FlowModel(pl.LightningModule):
         self._check_size(batch)
         self.settings[TRAINING_SIZE] = list(batch.image1.shape[-2:])
         output = self.network(batch.image1, batch.image2)
-        terms = self.objective.terms(output, batch)
+        loss, terms = self.objective(output, batch)
         self.log_training(output, batch, terms)
-        loss = self.objective.weighted(terms)
         if output.regularisation is not None:
             loss = loss + output.regularisation
         if not torch.isfinite(loss):

@@ -61,7 +61,7 @@ def test_a_training_step_in_half_precision_is_finite(name, dtype, device):
         optimizer.zero_grad()
         with torch.autocast(device.type, dtype):
             output = model.network(batch.image1, batch.image2)
-            loss = model.objective(output, batch)
+            loss = model.objective(output, batch).total
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
         finite = all(bool(gradient.isfinite().all()) for gradient in gradients(model).values())
@@ -139,7 +139,7 @@ def test_every_solver_finds_and_trains_what_it_does_on_the_cpu(solver, device):
         model, batch = build_model(config).to(place), FlowBatch.collate(SAMPLES).to(place)
         flow = model.estimate(*PAIR).flow
         model.train()
-        model.objective(model.network(batch.image1, batch.image2), batch).backward()
+        model.objective(model.network(batch.image1, batch.image2), batch).total.backward()
         found.append((flow, torch.cat([gradient.flatten() for gradient in gradients(model).values()])))
     for expected, other in zip(*found):
         assert difference(other, expected) < 1e-2

@@ -23,7 +23,7 @@ def test_a_few_steps_on_one_batch_lower_its_loss(name):
     losses = []
     while len(losses) < 15 and min(losses, default=1.0) > 0.6 * max(losses[:1], default=0.0):
         optimizer.zero_grad()
-        loss = model.objective(model.network(batch.image1, batch.image2), batch)
+        loss = model.objective(model.network(batch.image1, batch.image2), batch).total
         loss.backward()
         without = [name for name, parameter in model.network.named_parameters() if parameter.grad is None]
         assert without == []

@@ -32,7 +32,7 @@ def trained_and_tested(model, card):
     samples = [shifted_noise(index, side, side) for index in range(2)]
     batch = FlowBatch.collate(samples).to(card)
     output = model.network(batch.image1, batch.image2)
-    loss = model.objective(output, batch)
+    loss = model.objective(output, batch).total
     (loss if output.regularisation is None else loss + output.regularisation).backward()
     assert {parameter.grad.device for parameter in model.parameters()} == {card}
     estimate = model.estimate(batch.image1, batch.image2, output.reuse)

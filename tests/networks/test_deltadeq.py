@@ -231,7 +231,7 @@ def trained(model) -> tuple[float, dict[str, float]]:
     model.network.train()
     freeze_batch_norm(model)
     batch = training_pair()
-    loss = SequenceLoss(gamma=0.8)(model.network(batch.image1, batch.image2), batch)
+    loss = SequenceLoss(gamma=0.8)(model.network(batch.image1, batch.image2), batch).total
     loss.backward()
     return loss.item(), {name: parameter.grad.norm().item() for name, parameter in model.network.named_parameters()}
 

@@ -194,7 +194,7 @@ def test_loss_and_gradients_equal_the_published_implementation(name, variant, tm
         freeze_batch_norm(model)
         batch = training_batch(dtype, pair)
         output = model.network(batch.image1, batch.image2)
-        loss = SequenceLoss(gamma=0.8)(output, batch)
+        loss = SequenceLoss(gamma=0.8)(output, batch).total
         loss.backward()
         assert loss.item() == pytest.approx(case[precision]["loss"], rel=case["tolerance"][f"loss_rel_{precision}"])
         names = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}

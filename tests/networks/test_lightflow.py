@@ -104,11 +104,11 @@ def test_losses_equal_the_published_implementation(case, precision, tmp_path):
     with torch.no_grad():
         output = model.network(batch.image1, batch.image2)
         found = {
-            "L1": model.objective(output, batch).item(),
-            "L2": MultiLevelLoss([1.0], distance="l2", total="mean")(output, batch).item(),
+            "L1": model.objective(output, batch).total.item(),
+            "L2": MultiLevelLoss([1.0], distance="l2", total="mean")(output, batch).total.item(),
             "L1_sparse": MultiLevelLoss([0.5], distance="l1", total="mean", pooling="extreme")(
                 output, everywhere(sparse)
-            ).item(),
+            ).total.item(),
             "epe": endpoint_error(output, batch),
             "epe_sparse": endpoint_error(output, sparse),
         }
@@ -121,7 +121,7 @@ def test_gradients_equal_the_published_implementation(precision, relative, tmp_p
     case = golden.case("lightflow_train")
     model = published_model("lightflow_train", precision, tmp_path)
     batch = published_batch(model, "lightflow_train")
-    model.objective(model.network(batch.image1, batch.image2), batch).backward()
+    model.objective(model.network(batch.image1, batch.image2), batch).total.backward()
 
     published = official_names()
     gradients = {published[name]: parameter.grad for name, parameter in model.network.named_parameters()}
@@ -262,7 +262,7 @@ def test_a_few_steps_lower_the_loss_of_a_batch(name):
     losses = []
     for _ in range(15):
         optimizer.zero_grad()
-        loss = model.objective(model.network(batch.image1, batch.image2), batch)
+        loss = model.objective(model.network(batch.image1, batch.image2), batch).total
         loss.backward()
         assert all(parameter.grad is not None for parameter in model.network.parameters())
         assert torch.nn.utils.clip_grad_norm_(model.network.parameters(), 1.0) > 0

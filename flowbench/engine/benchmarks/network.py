@@ -41,7 +41,7 @@ def _forward(model: FlowModel, batch: FlowBatch, device: torch.device, precision
 def _loss(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> torch.Tensor:
     model.train()
     with mixed_precision(device, precision):
-        return model.objective(model.network(batch.image1, batch.image2), batch)
+        return model.objective(model.network(batch.image1, batch.image2), batch).total
 
 
 def _training_step(model: FlowModel, batch: FlowBatch, device: torch.device, precision: str) -> Callable[[], Any]:
