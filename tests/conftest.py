@@ -14,6 +14,22 @@ cv2.setNumThreads(0)
 # Its import changes the environment and the filters of warnings, which no test may.
 importlib.import_module("pytorch_lightning")
 
+# The files that take longest, longest first: begun last, one of them would keep one process busy while the others wait.
+LONGEST = (
+    "test_export",
+    "test_processes",
+    "test_resume",
+    "test_endings",
+    "test_configs",
+    "test_train_batch_norm",
+    "test_fuzz",
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _file_leaves_globals_as_found():
