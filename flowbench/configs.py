@@ -13,7 +13,7 @@ from omegaconf.resolvers import oc
 
 from flowbench.builder import make
 from flowbench.errors import FlowBenchError
-from flowbench.former_names import has_former_names, with_current_names
+from flowbench.former_names import has_former_names, with_current_names, with_current_references
 from flowbench.targets import find_own
 
 
@@ -65,15 +65,7 @@ def with_current_settings(config: DictConfig) -> DictConfig:
     written = OmegaConf.to_container(config, resolve=False)
     if not has_former_names(written):
         return config
-    return OmegaConf.create(_with_current_references(with_current_names(cast(Any, written))))
-
-
-def _with_current_references(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {name: _with_current_references(child) for name, child in node.items()}
-    if isinstance(node, list):
-        return [_with_current_references(child) for child in node]
-    return node.replace("${roots.", "${paths.") if isinstance(node, str) else node
+    return OmegaConf.create(with_current_references(with_current_names(cast(Any, written))))
 
 
 def file_settings(file: Path) -> dict[str, Any]:

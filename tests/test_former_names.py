@@ -7,7 +7,11 @@ import flowbench
 from flowbench.checkpoints.settings import build_remembered, plain_settings
 from flowbench.configs import with_current_settings
 from flowbench.engine.config.arguments import hydra_words
+from flowbench.engine.config.value_checks import check_plain_group
 from flowbench.engine.run.resumed_settings import read_settings
+from flowbench.engine.run.settings import settings_of
+from flowbench.engine.training.settings import TrainSettings
+from flowbench.errors import FlowBenchError
 from flowbench.former_names import FORMER, current_key, with_current_names
 from flowbench.ops.padding import InputPadder
 
@@ -77,3 +81,29 @@ def test_a_file_of_before_changes_one_setting_of_the_padder():
 
 def test_overrides_of_load_by_their_former_name():
     assert flowbench.load("raft_small", overrides=["fitting.mode=kitti"]).padder.mode == "kitti"
+
+
+def test_a_file_with_a_former_name_does_not_overrule_the_command_line():
+    config = OmegaConf.create({"model": {"fitting": {"mode": "kitti"}, "padder": {"mode": "sintel"}}})
+    with pytest.raises(
+        FlowBenchError, match=r"model\.padder\.mode was given, but a config file sets it as model\.fitting"
+    ):
+        settings_of(TrainSettings, config, ["model.padder.mode=sintel"])
+
+
+def test_references_and_deletions_are_read_under_todays_names():
+    words = hydra_words(["data.textures=${roots.sintel}/*.png", "~model.fitting"], config="train")
+    assert words == ["data.textures=${paths.sintel}/*.png", "~model.padder"]
+    config = OmegaConf.create({"data": {"folder": "${roots.sintel}/a"}, "paths": {"sintel": "b"}})
+    assert with_current_settings(config).data.folder == "b/a"
+
+
+def test_a_notebook_may_use_former_names_and_is_refused_in_a_sentence():
+    assert TrainSettings.composed("model=raft_small", "roots.sintel=/a").paths.sintel == "/a"
+    with pytest.raises(FlowBenchError, match=r"schedule\.stepz=1 does not fit conf/train\.yaml"):
+        TrainSettings.composed("schedule.stepz=1")
+
+
+def test_the_kinds_of_a_moved_target_are_those_of_its_arguments():
+    folder = {"_target_": "flowbench.data.folder.folder_data", "name": "mine", "val": {"images": None}}
+    check_plain_group("data", folder)

@@ -188,7 +188,7 @@ def with_roots(data: Any, roots: Mapping[str, Any], *, path: bool = False) -> An
 def _root(name: str, roots: Mapping[str, Any]) -> Any:
     if name not in roots:
         raise FlowBenchError(
-            f"The checkpoint's data lie in the root '{name}', which is unknown here: add +paths.{name}=<folder>."
+            f"The checkpoint's data lie in the folder paths.{name}, which is unknown here: add +paths.{name}=<folder>."
         )
     return roots[name]
 

@@ -64,7 +64,7 @@ class CheckSubmissionSettings(Settings):
 
 
 def check_submission(settings: CheckSubmissionSettings, run: Run) -> SubmissionCheck:
-    """Holds submission=<folder> against the pictures of data=<name>, and lists every problem on the terminal.
+    """Compares submission=<folder> with the images of data=<name>, and lists every problem on the terminal.
 
     Raises FlowBenchError, which sums them up, where there is any.
     """
@@ -112,7 +112,7 @@ def _faults(path: Path, pair: PairPaths) -> tuple[list[str], list[str]]:
     height, width = read_image(pair.image1).shape[:2]
     wrong = []
     if flow.shape[:2] != (height, width):
-        wrong.append(f"{path}: {flow.shape[1]}x{flow.shape[0]}, but its picture is {width}x{height}.")
+        wrong.append(f"{path}: {flow.shape[1]}x{flow.shape[0]}, but its image is {width}x{height}.")
     if not valid.all():
         wrong.append(f"{path}: {np.count_nonzero(~valid)} pixels are marked as invalid; the server wants them all.")
     finite = np.isfinite(flow).all(axis=-1)

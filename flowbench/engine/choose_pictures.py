@@ -50,7 +50,7 @@ def choose_pictures(settings: ChoosePicturesSettings, run: Run) -> Counter[Kind]
     """
     folder, to = (Path(str(path)).expanduser() for path in (settings.folder, settings.to))
     if not folder.is_dir():
-        raise FlowBenchError(f"folder={settings.folder} is no folder: give the one below which the pictures lie.")
+        raise FlowBenchError(f"folder={settings.folder} is no folder: give the one that contains the pictures.")
     if to.exists():
         raise FlowBenchError(f"to={settings.to} is there already: give a new folder, or delete that one first.")
     for kind in Kind:

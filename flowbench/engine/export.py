@@ -109,7 +109,7 @@ def _description(
         },
         "multiple": model.network.stride,
         "smallest side": form.smallest,
-        "fitting": str(model.padder),
+        "padder": str(model.padder),
         "torch": torch.__version__,
     }
 
@@ -120,4 +120,4 @@ def _print(result: ExportResult, form: Format, *, dynamic: bool) -> None:
     if not dynamic:
         console.print("dynamic=false: the file takes one pair of this size only.")
     console.print(f"network: {result.file}")
-    console.print(f"what it takes and gives: {result.description}")
+    console.print(f"inputs and outputs: {result.description}")

@@ -85,7 +85,7 @@ def _known(truth: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
 def _truth_cell(truth: np.ndarray, known: np.ndarray, max_flow: float, width: int) -> np.ndarray:
     image = flow_to_image(truth, valid=known, max_flow=max_flow)
     image[~known] = UNKNOWN_GREY
-    return _flow_cell(scaled(image, width, known), "truth", max_flow)
+    return _flow_cell(scaled(image, width, known), "ground truth", max_flow)
 
 
 def _flow_cell(image: np.ndarray, name: str, max_flow: float) -> np.ndarray:

@@ -128,15 +128,15 @@ def with_invalid_pixels(path):
 DAMAGES = [
     ("sintel", truncated, r"truncated: .*"),
     ("sintel", lambda path: path.write_bytes(b""), r"the file is empty.*"),
-    ("sintel", rewritten(lambda flow: flow[:-1]), r"40x31, but its picture is 40x32\."),
+    ("sintel", rewritten(lambda flow: flow[:-1]), r"40x31, but its image is 40x32\."),
     ("sintel", rewritten(with_nan, write_flo), r"not finite at 2 pixels\."),
     ("spring", rewritten(with_nan, write_flo5), r"not finite at 2 pixels\."),
-    ("spring", rewritten(lambda flow: flow.repeat(2, axis=0)), r"40x64, but its picture is 40x32\."),
+    ("spring", rewritten(lambda flow: flow.repeat(2, axis=0)), r"40x64, but its image is 40x32\."),
     ("spring", truncated, r"truncated.*"),
     ("kitti", truncated, r"truncated: .*"),
     ("kitti", in_8_bits, r"3 channels of uint8; KITTI flow has 3 channels of uint16.*"),
     ("kitti", with_invalid_pixels, r"6 pixels are marked as invalid; .*"),
-    ("kitti", rewritten(lambda flow: flow[:, 1:]), r"39x32, but its picture is 40x32\."),
+    ("kitti", rewritten(lambda flow: flow[:, 1:]), r"39x32, but its image is 40x32\."),
 ]
 
 

@@ -253,7 +253,7 @@ def test_a_signal_while_the_processes_find_each_other_ends_both_in_a_sentence(tm
 def test_a_misspelt_monitor_is_refused_before_the_first_step(tmp_path):
     ended = run_here(train, "train", *SETTINGS, "callbacks.best.monitor=val/eep", f"hydra.run.dir={tmp_path}")
     assert ended.code == 1
-    assert "callbacks.best.monitor=val/eep is no figure of this run's validation: choose one of val/1px, " in ended.told
+    assert "callbacks.best.monitor=val/eep is no metric of this run's validation: choose one of val/1px, " in ended.told
     assert not (tmp_path / "metrics.csv").exists()
 
 

@@ -49,7 +49,7 @@ def test_settings_hold_what_changes_the_numbers(found, checkpoint):
         "processes": 1,
     }
     assert found["settings"] | expected == found["settings"]
-    assert "sintel" in found["settings"]["fitting"]
+    assert "sintel" in found["settings"]["padder"]
 
 
 def test_figures_of_samples_and_sequences_give_those_of_the_whole(folder, found):

@@ -59,7 +59,7 @@ def test_each_set_is_evaluated_apart_and_by_its_protocol(folder):
         ("kitti", "kitti", 24),
     ):
         settings = found(folder / name)["settings"]
-        assert f"'{padding}'" in settings["fitting"]
+        assert f"'{padding}'" in settings["padder"]
         assert (settings["steps"], settings["pairs"]) == (updates, PAIRS)
 
 
@@ -122,7 +122,7 @@ def test_the_command_line_wins_over_the_protocol(checkpoint, data, tmp_path):
         evaluated(checkpoint, data, tmp_path, "data=kitti", "iterations=1", "data.protocol.padding=sintel")
     )
     assert settings["settings"]["steps"] == 1
-    assert "'sintel'" in settings["settings"]["fitting"]
+    assert "'sintel'" in settings["settings"]["padder"]
 
 
 def test_a_missing_set_names_its_tree_and_its_key(checkpoint, tmp_path):

@@ -41,7 +41,7 @@ def test_the_folder_of_another_run_stays_byte_for_byte_what_it_was(finished):
     [
         ("schedule.crop=[128,128]", "The crop of 128x128"),
         ("data.scenes.size=[64,68]", "needs multiples of 8"),
-        ("callbacks.best.monitor=val/eep", "is no figure of this run's validation"),
+        ("callbacks.best.monitor=val/eep", "is no metric of this run's validation"),
     ],
 )
 def test_a_run_that_is_refused_before_its_first_step_leaves_no_folder(word, told, tmp_path):

@@ -14,4 +14,4 @@ def test_samples_of_several_sizes_are_told_with_the_settings_that_make_them_one(
     ended = run_here(train, "train", *words, f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.code == 1
     assert "The samples of a batch differ in size" in ended.told
-    assert ended.told.endswith("Set schedule.crop for training, ++data.eval_batch_size=1 for evaluation.")
+    assert ended.told.endswith("Set schedule.crop for training, data.eval_batch_size=1 for evaluation.")

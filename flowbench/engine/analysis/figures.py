@@ -16,20 +16,20 @@ from flowbench.report.convergence_page import FirstSteps, PartFigures, RuleFigur
 ALL_LAYERS = "all layers"
 
 
-def part_figures(name: str, part: Convergence, to_picture: Callable[[Tensor], Tensor]) -> PartFigures:
-    """part: of one pair. to_picture: (1, 1, h, w) of the network -> (1, 1, H, W) of the picture."""
+def part_figures(name: str, part: Convergence, to_image: Callable[[Tensor], Tensor]) -> PartFigures:
+    """part: of one pair. to_image: (1, 1, h, w) of the network -> (1, 1, H, W) of the image."""
     energy = part.energy[:, 0].sum(dim=0)
     return PartFigures(
         name=name,
         channel_energy=(energy / energy.sum()).cpu().numpy(),
-        first_steps=[_first_steps(part, tolerance, to_picture) for tolerance in part.tolerances],
+        first_steps=[_first_steps(part, tolerance, to_image) for tolerance in part.tolerances],
         changes=part.changes[:, 0].cpu().numpy(),
         relative_changes=part.relative_changes[:, 0].cpu().numpy(),
         cumulative_energy=part.cumulative_energy[:, 0].cpu().numpy(),
     )
 
 
-def _first_steps(part: Convergence, tolerance: float, to_picture: Callable[[Tensor], Tensor]) -> FirstSteps:
+def _first_steps(part: Convergence, tolerance: float, to_image: Callable[[Tensor], Tensor]) -> FirstSteps:
     first = part.first_under(tolerance)[0]
     counts = first.flatten().bincount(minlength=part.steps + 2)[1:].double() / first.numel()
     pixels = first.flatten(1).sort(dim=1).values
@@ -38,7 +38,7 @@ def _first_steps(part: Convergence, tolerance: float, to_picture: Callable[[Tens
     by_pixel = first.kthvalue(first.shape[0] // 2 + 1, dim=0).values
     return FirstSteps(
         tolerance=tolerance,
-        by_pixel=_with_never(to_picture(by_pixel[None, None].double())[0, 0], part.steps),
+        by_pixel=_with_never(to_image(by_pixel[None, None].double())[0, 0], part.steps),
         by_channel=_with_never(by_channel.double(), part.steps),
         counts=counts[:-1].cpu().numpy(),
         never=counts[-1].item(),

@@ -99,10 +99,10 @@ def train_rows(settings: BenchmarkSettings) -> list[Row]:
     for name, variant in settings.variants.items():
         model = build_model(model_config(variant.model, variant.changes)).to(device)
         row = {"variant": name, **_model_row(settings, model, device, precision, TRAINING_STEP)}
-        for figure in ("saved by autograd (MiB)", "memory (MiB)", "median (ms)"):
-            if row[figure]:
-                first = rows[0][figure] if rows else row[figure]
-                row[f"{figure.partition(' (')[0]} / first"] = row[figure] / first
+        for column in ("saved by autograd (MiB)", "memory (MiB)", "median (ms)"):
+            if row[column]:
+                first = rows[0][column] if rows else row[column]
+                row[f"{column.partition(' (')[0]} / first"] = row[column] / first
         rows.append(row)
     return rows
 

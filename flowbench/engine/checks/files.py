@@ -14,7 +14,7 @@ from flowbench.engine.checks.summary import Diagnosis, SetDiagnosis
 from flowbench.io.records import write_csv, write_json
 from flowbench.report.table import columns_table, print_table, rows_table
 
-FIGURES, PROBLEMS = "doctor.json", "problems.csv"
+RESULTS, PROBLEMS = "doctor.json", "problems.csv"
 
 _MOST_PROBLEMS_SHOWN = 50
 _MOST_SIZES_SHOWN = 4
@@ -27,7 +27,7 @@ def write_diagnosis(folder: Path, diagnosis: Diagnosis) -> None:
     problems = list(_problem_rows(diagnosis))
     mixes = {name: {"parts": list(mix), "pairs a pass": pass_length(mix)} for name, mix in diagnosis.mixes.items()}
     sets = [each.row for each in diagnosis.sets]
-    write_json(folder / FIGURES, {"sets": sets, "mixes": mixes, "problems": problems})
+    write_json(folder / RESULTS, {"sets": sets, "mixes": mixes, "problems": problems})
     if problems:
         write_csv(folder / PROBLEMS, problems)
 
@@ -52,7 +52,7 @@ def print_diagnosis(folder: Path, diagnosis: Diagnosis) -> None:
     # Those of whole data sets stand where their tables would.
     for line in _problem_lines([each for each in diagnosis.problems if each not in _lost(diagnosis)]):
         lines.print(line)
-    lines.print(f"metrics: {folder / FIGURES}")
+    lines.print(f"metrics: {folder / RESULTS}")
     if diagnosis.problems:
         lines.print(f"problems: {folder / PROBLEMS}")
 

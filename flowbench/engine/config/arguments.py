@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 
 from flowbench.configs import config_folder, file_settings
 from flowbench.errors import FlowBenchError
-from flowbench.former_names import current_key
+from flowbench.former_names import current_key, with_current_references
 
 # Hydra's own options: those that stand alone, and those that take the next word.
 FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--info", "-i"}
@@ -121,9 +121,12 @@ def _refuse_option(word: str, following: str) -> None:
 
 
 def current_word(word: str) -> str:
-    """The word under today's name of its setting, below the top level of a program's."""
-    found = _SETTING.fullmatch(word)
-    return f"{found['sign']}{current_key(found['key'])}={found['value']}" if found else word
+    """The word under today's names of its setting, below the top level of a program's, and of what it refers to."""
+    if found := _SETTING.fullmatch(word):
+        return f"{found['sign']}{current_key(found['key'])}={with_current_references(found['value'])}"
+    if found := _DELETION.fullmatch(word):
+        return f"~{current_key(found['key'])}{found[2] or ''}"
+    return word
 
 
 def _renamed(word: str, names: Mapping[str, str]) -> str:

@@ -50,9 +50,13 @@ def group_config(group: str, name: str) -> DictConfig:
 
 
 def program_config(program: str, words: Sequence[str]) -> DictConfig:
-    """conf/<program>.yaml with changes, as the command line composes it."""
+    """conf/<program>.yaml with changes, as the command line composes it. Raises FlowBenchError for one that does not fit."""
+    words = [current_word(word) for word in words]
     check_choices(words)
-    return _composed(list(words), program)
+    try:
+        return _composed(words, program)
+    except HydraException as error:
+        raise FlowBenchError(f"{' '.join(words)} does not fit conf/{program}.yaml: {error}") from error
 
 
 def data_modules(data: DictConfig | Sequence[DictConfig] | None) -> list[FlowDataModule]:

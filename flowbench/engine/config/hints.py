@@ -54,6 +54,7 @@ def meant_setting(key: str, known: Sequence[str]) -> str | None:
         key: with dots, such as schedule.stepz or learning_rate.
         known: all settings and groups that there are.
     """
+    known = [path for path in known if path != key]
     last = key.rpartition(".")[2]
     for name in (last, *_OURS.get(last.lower(), ())):
         if found := _called(name, key, known):

@@ -22,6 +22,7 @@ from flowbench.data.scenes import SyntheticScenes
 from flowbench.engine.config.kinds import Amount, Count, FromZero, Positive, Range, Size, read, shown
 from flowbench.errors import FlowBenchError
 from flowbench.structures import EvalProtocol
+from flowbench.targets import current
 
 _PACKAGES = ("flowbench.", "torch.", "pytorch_lightning.")
 # What settings without a target of their own, or beside those that a target names itself, are handed on to.
@@ -134,7 +135,7 @@ def _kinds_of(key: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _named(target: str) -> Any:
     """The object of this name; None where there is none, which is then refused where it is built."""
     try:
-        return pkgutil.resolve_name(target)
+        return pkgutil.resolve_name(current(target))
     except (ImportError, AttributeError, ValueError):
         return None
 

@@ -25,11 +25,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation found, at the largest step limit where there are several.
+    """The result of an evaluation; where numbers of iterations are compared, of the largest.
 
-    settings: whatever changes the numbers. samples: one row a pair, in the data's order. sequences: one row a sequence.
-    solver: means of what a solver did. traces: its residuals, one a pair. compared: one row a step limit or a threshold.
-    reported_metrics: the measures that papers report on this data.
+    settings: whatever changes the numbers. samples: one row per pair, in the data's order. sequences: one row per sequence.
+    solver: means of the solver's statistics. traces: its residuals, one per pair. compared: one row per number of iterations
+    or threshold. reported_metrics: the metrics that papers report on this data.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ def write_result(
 
 
 def write_summary(folder: Path, results: Sequence[EvaluationResult]) -> None:
-    """One row a data set into summary.csv and on the terminal: pairs, and the measures that papers report on it."""
+    """One row per data set in summary.csv and on the terminal: pairs, and the metrics that papers report on it."""
     rows = [
         {
             "data": result.settings["data"],

@@ -25,8 +25,7 @@ _TRACES = ("abs_trace", "rel_trace")
 
 @dataclass(frozen=True)
 class _Record:
-    """sums: measure -> (sum, pixels). stats: what the network reports of itself, a figure or a word. traces: one figure a
-    step."""
+    """sums: metric -> (sum, pixels). stats: what the network reports of itself, numbers or words. traces: a number per step."""
 
     key: str
     sums: dict[str, tuple[float, float]]

@@ -32,7 +32,7 @@ _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "
 
 # Which settings mend what lower layers say without knowing of settings.
 _REMEDIES: dict[type[FlowBenchError], str] = {
-    UnequalSizesError: " Set schedule.crop for training, ++data.eval_batch_size=1 for evaluation."
+    UnequalSizesError: " Set schedule.crop for training, data.eval_batch_size=1 for evaluation."
 }
 
 

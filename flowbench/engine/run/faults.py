@@ -13,8 +13,8 @@ import torch
 _SMALLER = {
     "train": "use a smaller schedule.batch_size with more trainer.accumulate_grad_batches, a smaller schedule.crop, or "
     "trainer.precision=bf16-mixed",
-    "evaluate": "use ++data.eval_batch_size=1, or trainer.precision=bf16-mixed",
-    "predict": "use batch_size=1, precision=bf16-mixed, or smaller pictures",
+    "evaluate": "use data.eval_batch_size=1, or trainer.precision=bf16-mixed",
+    "predict": "use batch_size=1, precision=bf16-mixed, or smaller images",
 }
 _ON_DEMAND = "; RAFT and DEQ-Flow also take model.network.correlation=on_demand"
 _WORKER_KILLED = re.compile(r"DataLoader worker \(pid.*\) is killed by signal: (?P<name>[^.]+)\.")
@@ -110,7 +110,7 @@ def _out_of_memory(which: str, text: str, config: str) -> str:
     if asked:
         amount = asked["amount"] or f"{int(asked['bytes']) / 2**30:,.1f} GiB"
         amount = f" ({amount} more were asked for)"
-    remedy = _SMALLER.get(config, "use a smaller batch or smaller pictures")
+    remedy = _SMALLER.get(config, "use a smaller batch or smaller images")
     return f"{which} does not suffice{amount}: {remedy}{_ON_DEMAND}."
 
 

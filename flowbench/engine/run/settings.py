@@ -16,6 +16,7 @@ from flowbench.engine.config.kinds import is_list, read
 from flowbench.engine.config.value_checks import check_group
 from flowbench.engine.run import Run
 from flowbench.errors import FlowBenchError
+from flowbench.former_names import refuse_former_beside
 
 Split = Literal["train", "val", "test"]
 """The pairs of a data set whose ground truth is known."""
@@ -61,6 +62,8 @@ def settings_of(kind: type[S], config: DictConfig, overrides: Sequence[str] = ()
         config: That of conf/<program>.yaml with the user's changes.
         overrides: The changes, for a list of data sets: Hydra would merge their configs into one.
     """
+    keys = [word.partition("=")[0].lstrip("+~") for word in overrides]
+    refuse_former_beside(OmegaConf.to_container(config, resolve=False), keys)
     config = with_current_settings(config)
     names = {field.name for field in dataclasses.fields(kind)}
     given = {name: _plain(config[name]) for name in names if name in config}

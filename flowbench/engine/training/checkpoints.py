@@ -45,7 +45,7 @@ class BestCheckpoint(Checkpoint):
 
     def _refusal(self, names: list[str]) -> str:
         return (
-            f"callbacks.best.monitor={self.monitor} is no figure of this run's validation: choose one of "
+            f"callbacks.best.monitor={self.monitor} is no metric of this run's validation: choose one of "
             f"{', '.join(sorted(names))}."
         )
 
