@@ -25,7 +25,7 @@ _TRACES = ("abs_trace", "rel_trace")
 
 @dataclass(frozen=True)
 class _Record:
-    """sums: metric -> (sum, pixels). stats: what the network reports of itself, numbers or words. traces: a number per step."""
+    """sums: metric -> (sum, pixels). stats: what the network reports. traces: one number per step."""
 
     key: str
     sums: dict[str, tuple[float, float]]
