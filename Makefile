@@ -21,7 +21,7 @@ demo: setup  ## train on the built-in scenes, evaluate on unseen ones, predict o
 	$(VENV)/bin/python tools/demo.py
 
 test: setup check  ## check, then run all tests
-	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup site  ## check style, and that the documentation builds
 	$(VENV)/bin/ruff check .

@@ -91,9 +91,10 @@ def test_a_file_with_a_former_name_does_not_overrule_the_command_line():
         settings_of(TrainSettings, config, ["model.padder.mode=sintel"])
 
 
-def test_references_and_deletions_are_read_under_todays_names():
+def test_references_and_deletions_are_read_under_todays_names(capsys):
     words = hydra_words(["data.textures=${roots.sintel}/*.png", "~model.fitting"], config="train")
     assert words == ["data.textures=${paths.sintel}/*.png", "~model.padder"]
+    assert capsys.readouterr().err == "model.fitting= is called model.padder= today; the old name still works.\n"
     config = OmegaConf.create({"data": {"folder": "${roots.sintel}/a"}, "paths": {"sintel": "b"}})
     assert with_current_settings(config).data.folder == "b/a"
 
@@ -107,3 +108,5 @@ def test_a_notebook_may_use_former_names_and_is_refused_in_a_sentence():
 def test_the_kinds_of_a_moved_target_are_those_of_its_arguments():
     folder = {"_target_": "flowbench.data.folder.folder_data", "name": "mine", "val": {"images": None}}
     check_plain_group("data", folder)
+    with pytest.raises(FlowBenchError, match=r"data\.validation_share=many"):
+        check_plain_group("data", folder | {"validation_share": "many"})

@@ -13,7 +13,7 @@ from rich.console import Console
 from flowbench.deq import DEQ, Damped
 from flowbench.engine.analysis.files import AnalysisResult, write_analysis
 from flowbench.engine.analysis.settings import AnalyseSettings
-from flowbench.engine.analysis.solve import fitted, refuse_divergence, restored, solve_densely
+from flowbench.engine.analysis.solve import padded, refuse_divergence, solve_densely, unpadded
 from flowbench.engine.config.kinds import several
 from flowbench.engine.config.models import load_model
 from flowbench.engine.run import Run
@@ -41,8 +41,8 @@ def analyse(settings: AnalyseSettings, run: Run) -> AnalysisResult:
     if not isinstance(model.network, DEQFlow):
         raise FlowBenchError(f"{model.name} has no equilibrium: give a checkpoint of DEQ-Flow or DeltaDEQ.")
     frames = _pair(settings)
-    image1, image2 = (fitted(model, frame) for frame in frames)
-    restore = partial(restored, model, frames[0])
+    image1, image2 = (padded(model, frame) for frame in frames)
+    restore = partial(unpadded, model, frames[0])
     traced = solve_densely(model.network, solver, (image1, image2), tolerances, restore)
     solves = {rule: delta_solve(model.network, deq, delta, image1, image2) for rule, delta in deltas.items()}
     for rule, solve in solves.items():

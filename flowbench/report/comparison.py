@@ -1,4 +1,4 @@
-"""A network at several step limits, or at several thresholds of the delta rule, as plots of its error."""
+"""A network at several numbers of iterations, or at several thresholds of the delta rule, as plots of its error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _WORK = "propagated_gmacs"
 
 def comparison_title(rows: Sequence[Mapping[str, Any]]) -> str:
     """The title of the comparison."""
-    return "Thresholds" if "threshold" in rows[0] else "Step limits"
+    return "Thresholds" if "threshold" in rows[0] else "Iterations"
 
 
 def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
-    """The error against the limit or the work, and against the time.
+    """The error against the iterations or the work, and against the time.
 
-    rows: `limit` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `propagated_gmacs`.
+    rows: `iterations` or `threshold`, `epe` and `seconds_per_pair` of each, for thresholds `propagated_gmacs`.
     """
     errors = [row.get("epe", math.nan) for row in rows]
     seconds = [row["seconds_per_pair"] for row in rows]
@@ -32,10 +32,10 @@ def comparison_plots(rows: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
         work, worked_errors, worked_names = zip(*worked)
         title = "multiplications of the update (10^9 per pair), by threshold"
         return [*plots, _line(work, worked_errors, worked_names, title)]
-    limits = [row["limit"] for row in rows]
+    iterations = [row["iterations"] for row in rows]
     return [
-        _line(limits, errors, [f"{error:.3f}" for error in errors], "step limit"),
-        _line(seconds, errors, [str(limit) for limit in limits], "time per pair (s), by step limit"),
+        _line(iterations, errors, [f"{error:.3f}" for error in errors], "iterations"),
+        _line(seconds, errors, [str(number) for number in iterations], "time per pair (s), by iterations"),
     ]
 
 

@@ -48,7 +48,7 @@ class Report:
         per_sample: rows of equal keys; the histogram shows "epe".
         images: shown group by group, in the given order.
         solver: statistics by name, as in metrics.json.
-        compared: one row per step limit or threshold, as in steps.csv and thresholds.csv.
+        compared: one row per number of iterations or threshold, as in steps.csv and thresholds.csv.
         traces: residuals of all samples.
         step_errors: of the samples in `images`.
     """

@@ -56,7 +56,7 @@ def test_models(tmp_path, monkeypatch):
 
 def test_lookups(tmp_path):
     found = measured(tmp_path, "subject=lookup", "repeats=2", "warm_up=1")
-    assert {row["look-up"] for row in found} == {"all_pairs", "on_demand", "grid_sample"}
+    assert {row["lookup"] for row in found} == {"all_pairs", "on_demand", "grid_sample"}
     assert all(row["largest relative difference"] < 1e-4 for row in found)
     assert all(row["median (ms)"] > 0 for row in found)
 

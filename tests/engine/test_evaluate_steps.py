@@ -1,4 +1,4 @@
-"""Step limits compared, and what a solver did, in a real evaluation."""
+"""Numbers of iterations compared, and what a solver did, in a real evaluation."""
 
 import json
 import re
@@ -61,10 +61,10 @@ def compared(deqflow, tmp_path_factory):
 def test_each_limit_has_the_figures_of_its_own_evaluation(compared, deqflow, tmp_path):
     _, folder = compared
     table = rows(folder / "steps.csv")
-    assert [row["limit"] for row in table] == ["2", "4"]
+    assert [row["iterations"] for row in table] == ["2", "4"]
     for row in table:
-        alone = tmp_path / row["limit"]
-        evaluated(deqflow, alone, f"iterations={row['limit']}", "pictures=0")
+        alone = tmp_path / row["iterations"]
+        evaluated(deqflow, alone, f"iterations={row['iterations']}", "pictures=0")
         found = figures(alone)
         for name in ("epe", "1px", "fl_all"):
             assert float(row[name]) == found["metrics"][name]
@@ -92,10 +92,10 @@ def test_terminal_and_report_show_limits_solver_and_convergence(compared):
     ended, folder = compared
     report = (folder / "report.html").read_text()
     for row in rows(folder / "steps.csv"):
-        assert re.search(rf"\b{row['limit']} .* {float(row['epe']):.3f} ", ended.told)
+        assert re.search(rf"\b{row['iterations']} .* {float(row['epe']):.3f} ", ended.told)
         assert f"{float(row['epe']):.3f}" in report
     assert "converged (%)" in ended.told
-    for heading in ("Step limits", "Solver", "Convergence"):
+    for heading in ("Iterations", "Solver", "Convergence"):
         assert f"<h2>{heading}</h2>" in report
     plots = re.findall(r'<svg class="plot.*?</svg>', report)
     lines = [len(re.findall('<path class="line', plot)) for plot in plots]
@@ -122,7 +122,7 @@ def test_flows_after_steps_are_those_of_a_solver_that_ends_there(deqflow):
 def test_updates_of_raft_are_compared_in_ascending_order(raft, tmp_path):
     ended = evaluated(raft, tmp_path / "both", "iterations=[3,1,3]", "pictures=0")
     table = rows(tmp_path / "both/steps.csv")
-    assert [(row["limit"], float(row["steps"])) for row in table] == [("1", 1), ("3", 3)]
+    assert [(row["iterations"], float(row["steps"])) for row in table] == [("1", 1), ("3", 3)]
     evaluated(raft, tmp_path / "one", "iterations=1", "pictures=0")
     assert float(table[0]["epe"]) == figures(tmp_path / "one")["metrics"]["epe"]
     assert float(table[1]["epe"]) == figures(tmp_path / "both")["metrics"]["epe"]
@@ -131,7 +131,7 @@ def test_updates_of_raft_are_compared_in_ascending_order(raft, tmp_path):
     report = (tmp_path / "both/report.html").read_text()
     assert "<h2>Convergence</h2>" not in report
     assert report.count('<svg class="plot') == 2
-    assert "step limits" in ended.told
+    assert "iterations" in ended.told
 
 
 def recorded(**stats):

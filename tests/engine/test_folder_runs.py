@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from support.runs import rows, run_here
 
 from flowbench.data.sample_trees import write_tree
@@ -47,11 +48,19 @@ def gap(tmp_path):
     return write_pan(tmp_path / "pan", [1, 2, 3, 5, 6, 7, 8, 9, 10], [1, 2, 3, 4, 6, 7, 8, 9])
 
 
+def _as_the_first_format_names_it(path):
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint.pop("flowbench_format") == 2
+    checkpoint["hyper_parameters"]["data"]["_target_"] = "flowbench.data.folder.folder_data"
+    torch.save(checkpoint, path)
+
+
 def test_training_and_evaluation_see_right_pairs_and_test_what_chose_nothing(gap, tmp_path):
     shares = ("data.validation_share=0.34", "data.test_share=0.34")
     ended = run_here(train, "train", "data=folder", *gap, *SHORT, *shares, f"hydra.run.dir={tmp_path / 'run'}")
     assert ended.code == 0, ended.told
     found = {}
+    _as_the_first_format_names_it(tmp_path / "run/checkpoints/best.ckpt")
     for split in ("train", "val", "test"):
         folder = tmp_path / split
         words = ("pictures=0", "iterations=1", "trainer.accelerator=cpu", f"split={split}", f"hydra.run.dir={folder}")

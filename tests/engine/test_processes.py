@@ -59,7 +59,7 @@ def test_each_pair_counts_once_however_many_processes_share_them(sweep, tmp_path
     assert [row["index"] for row in samples[0]] == list("01234")
     assert rows(tmp_path / "one" / "per_sequence.csv") == rows(tmp_path / "two" / "per_sequence.csv")
     one, two = (rows(tmp_path / name / "steps.csv") for name in ("one", "two"))
-    assert [row["limit"] for row in one] == ["1", "2"]
+    assert [row["iterations"] for row in one] == ["1", "2"]
     for ours, theirs in zip(one, two, strict=True):
         assert float(ours["epe"]) == pytest.approx(float(theirs["epe"]), rel=1e-6)
         assert ours["steps"] == theirs["steps"]

@@ -65,7 +65,7 @@ settings = EvaluateSettings(
     ckpt="ours.ckpt", data=scenes, iterations=[1, 2], pictures=0, trainer=group_config("trainer", "default")
 )
 (result,) = evaluate(settings, Run(folder / "evaluated"))
-assert [row["limit"] for row in result.compared] == [1, 2]
+assert [row["iterations"] for row in result.compared] == [1, 2]
 
 words = ["model=raft_small", "model.network.iterations=1", "data.scenes.size=[64,64]", "data.counts.val=1"]
 words += ["data.workers=0", "schedule.steps=1", "schedule.batch_size=1", "callbacks.pictures=null"]
@@ -143,6 +143,8 @@ def test_wrong_kinds_are_refused_alike_from_a_notebook_and_the_command_line(give
 def test_old_names_of_settings_are_understood_and_told(capsys):
     assert hydra_words(["steps=[1,2]"], config="evaluate") == ["iterations=[1,2]"]
     assert capsys.readouterr().err == "steps= is called iterations= today; the old name still works.\n"
+    with pytest.raises(FlowBenchError, match="steps= and iterations= are the same setting: give one of them"):
+        hydra_words(["steps=1", "iterations=2"], config="evaluate")
     assert hydra_words(["schedule.steps=1", "iterations=3"], config="evaluate") == ["schedule.steps=1", "iterations=3"]
     assert not capsys.readouterr().err
 

@@ -34,7 +34,7 @@ def test_lines_are_coloured_by_why_the_solver_left():
 
 
 def test_a_limit_without_an_error_is_left_out_of_the_plot():
-    rows = [{"limit": 2, "seconds_per_pair": 0.1, "epe": 3.0}, {"limit": 4, "seconds_per_pair": 0.2}]
+    rows = [{"iterations": 2, "seconds_per_pair": 0.1, "epe": 3.0}, {"iterations": 4, "seconds_per_pair": 0.2}]
     for svg in (plot.svg() for plot in comparison_plots(rows)):
         assert svg.count("<circle") == 1
     assert ">3.000<" in comparison_plots(rows)[0].svg()
@@ -48,7 +48,9 @@ def test_report_says_when_it_leaves_samples_out(count):
 
 
 def test_report_has_a_section_each_for_solver_limits_and_convergence():
-    rows = [{"limit": limit, "steps": limit - 0.5, "epe": 1 / limit, "seconds_per_pair": limit} for limit in (2, 4)]
+    rows = [
+        {"iterations": limit, "steps": limit - 0.5, "epe": 1 / limit, "seconds_per_pair": limit} for limit in (2, 4)
+    ]
     report = Report(
         "deqflow",
         solver={"steps": 3.5, "converged": 25.0},
@@ -57,7 +59,7 @@ def test_report_has_a_section_each_for_solver_limits_and_convergence():
         step_errors=[StepErrors("sample 0", "worst", [3.0, 2.0])],
     )
     page = render_report(report)
-    assert re.findall("<h2>(.*?)</h2>", page) == ["Step limits", "Solver", "Convergence"]
+    assert re.findall("<h2>(.*?)</h2>", page) == ["Iterations", "Solver", "Convergence"]
     assert page.count("<svg") == 5
     assert "converged (%)" in page
     assert page.count('id="compared"') == page.count('id="solver"') == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
@@ -19,7 +20,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(ABC):
     """A change of both images that leaves the geometry as it is.
 
     All other fields of an effect are ranges, given as two numbers. Sizes in pixels are for 384x512 and scale with the images.
@@ -44,6 +45,7 @@ class Effect:
                 raise FlowBenchError(f"{name}.{field.name} is {value!r}: give two numbers, the lower one first.")
             object.__setattr__(self, field.name, (float(value[0]), float(value[1])))
 
+    @abstractmethod
     def apply(self, pair: Pair, rng: Generator, scale: float) -> Pair:
         """The changed images.
 
@@ -52,7 +54,6 @@ class Effect:
             rng: draws the effect's parameters.
             scale: the images' size over 384x512.
         """
-        raise NotImplementedError
 
 
 def _is_number(value: object) -> bool:

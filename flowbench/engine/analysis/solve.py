@@ -28,12 +28,13 @@ class TracedSolve:
     flow: Tensor
 
 
-def fitted(model: FlowModel, frame: Frame) -> Tensor:
+def padded(model: FlowModel, frame: Frame) -> Tensor:
+    """The frame as the network takes it, (1, 3, H, W) in [0, 1]."""
     return model.padder.pad(image_batch(frame.image, device=model.device, dtype=torch.float32))
 
 
-def restored(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
-    """What the network gives at the size of the fitted image, at the size of the image."""
+def unpadded(model: FlowModel, frame: Frame, flow: Tensor) -> Tensor:
+    """A map of the padded image, at the size of the frame."""
     return model.padder.unpad(flow, *frame.image.shape[:2])
 
 

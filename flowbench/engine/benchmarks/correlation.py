@@ -19,7 +19,7 @@ from flowbench.ops.sampling import coordinate_grid, sample_bilinear
 
 
 def lookup_rows(settings: BenchmarkSettings) -> list[Row]:
-    """The correlation look-up of RAFT, gathered once and blended, against a bilinear sample for every entry."""
+    """The correlation lookup of RAFT, gathered once and blended, against a bilinear sample for every entry."""
     device = chosen_device(settings.device)
     height, width = (side // 8 for side in settings.size)
     features = torch.randn(2, settings.batch_size, 256, height, width, device=device)
@@ -36,7 +36,7 @@ def lookup_rows(settings: BenchmarkSettings) -> list[Row]:
         difference = (lookup(coords) - reference).abs().max() / reference.abs().max()
         rows.append(
             {
-                "look-up": name,
+                "lookup": name,
                 "size": f"{settings.size[0]}x{settings.size[1]}",
                 "median (ms)": 1e3 * times.median,
                 "p90 (ms)": 1e3 * times.p90,
@@ -47,7 +47,7 @@ def lookup_rows(settings: BenchmarkSettings) -> list[Row]:
 
 
 def _grid_sample_lookup(features1: torch.Tensor, features2: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The plain look-up: a pyramid of volumes, 81 bilinear samples a pixel and level."""
+    """The plain lookup: a pyramid of volumes, 81 bilinear samples per pixel and level."""
     batch, channels, height, width = features1.shape
     volume = features1.flatten(2).transpose(1, 2) @ features2.flatten(2) / channels**0.5
     pyramid = [volume.view(batch * height * width, 1, height, width)]

@@ -66,7 +66,7 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     """
     options, words = _parted(arguments)
     own = _own_settings(config)
-    words = [_renamed(word, RENAMED.get(config, {})) for word in words]
+    words = _with_current_names(words, RENAMED.get(config, {}))
     names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
     given = [word for word in words if _is_setting(word, own)]
     sweep = not {"-m", "--multirun"}.isdisjoint(options) or "hydra.mode=MULTIRUN" in given
@@ -129,15 +129,30 @@ def current_word(word: str) -> str:
     return word
 
 
-def _renamed(word: str, names: Mapping[str, str]) -> str:
-    """The word under today's name of its setting, with a line of notice where that is another."""
-    key, equals, value = word.partition("=")
-    name = names.get(key.lstrip("+"))
-    current = f"{name}={value}" if equals and name else current_word(word)
-    if current != word:
-        now = current.partition("=")[0].lstrip("+")
-        print(f"{key.lstrip('+')}= is called {now}= today; the old name still works.", file=sys.stderr)
+def _with_current_names(words: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """The words under today's names, with a line of notice for each that has another.
+
+    names: the former names of settings on the program's top level. Raises FlowBenchError where a setting is given under both
+    of its names.
+    """
+    given = {_key(word) for word in words}
+    current = [_renamed(word, names) for word in words]
+    for former, now in zip(map(_key, words), map(_key, current), strict=True):
+        if former != now and now in given:
+            raise FlowBenchError(f"{former}= and {now}= are the same setting: give one of them.")
+        if former != now:
+            print(f"{former}= is called {now}= today; the old name still works.", file=sys.stderr)
     return current
+
+
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    _, equals, value = word.partition("=")
+    name = names.get(_key(word))
+    return f"{name}={value}" if equals and name else current_word(word)
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
 
 
 def _own_settings(config: str) -> dict[str, Any]:

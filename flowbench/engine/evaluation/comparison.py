@@ -14,7 +14,7 @@ from flowbench.models.base import FlowModel
 from flowbench.models.deltadeq import DeltaDEQModel
 
 DENSE = "dense"
-_TOLD = ("epe", "1px", "fl_all")
+_ERRORS = ("epe", "1px", "fl_all")
 # Of what a delta rule costs and saves.
 _WORK = ("propagated", "propagated_gmacs", "dense_gmacs", "update_gmacs", "update_gmacs_dense_shared")
 
@@ -23,10 +23,10 @@ _WORK = ("propagated", "propagated_gmacs", "dense_gmacs", "update_gmacs", "updat
 class Variant:
     """One setting of a model that is evaluated.
 
-    kind: what is set. value: a limit, or None for the model's own; a threshold, or DENSE.
+    kind: what is set. value: a number, or None for the model's own; a threshold, or DENSE.
     """
 
-    kind: Literal["limit", "threshold"]
+    kind: Literal["iterations", "threshold"]
     value: int | float | str | None
 
     def apply(self, model: FlowModel) -> None:
@@ -41,34 +41,34 @@ class Variant:
 
 
 def chosen_variants(settings: EvaluateSettings, model: FlowModel) -> list[Variant]:
-    """iterations or threshold, of which one may be a list: limits in ascending order; thresholds likewise, after the dense
+    """iterations or threshold, of which one may be a list: numbers in ascending order; thresholds likewise, after the dense
     solve.
 
     A single threshold is set, and not compared with anything.
     """
     thresholds = [float(value) for value in sorted(several(settings.threshold))]
-    limits: Sequence[int | None] = sorted(several(settings.iterations)) or [model.iterations]
+    numbers: Sequence[int | None] = sorted(several(settings.iterations)) or [model.iterations]
     if settings.iterations is not None and model.iterations is None:
         raise FlowBenchError(f"{model.name} does not iterate: leave iterations out.")
     if not thresholds:
-        return [Variant("limit", limit) for limit in limits]
-    Variant("limit", limits[0]).apply(model)
+        return [Variant("iterations", number) for number in numbers]
+    Variant("iterations", numbers[0]).apply(model)
     if is_list(settings.threshold):
         return [Variant("threshold", DENSE), *(Variant("threshold", value) for value in thresholds)]
     Variant("threshold", thresholds[0]).apply(model)
-    return [Variant("limit", limit) for limit in limits]
+    return [Variant("iterations", number) for number in numbers]
 
 
 def variant_row(
     variant: Variant, metrics: Mapping[str, float], samples: Iterable[Mapping[str, Any]], seconds: float
 ) -> dict[str, Any]:
-    """limit or threshold; steps: the mean of what the samples took; the errors; the work of a delta rule, means over the
+    """iterations or threshold; steps: the mean of what the samples took; the errors; the work of a delta rule, means over the
     samples; seconds_per_pair."""
     samples = list(samples)
     return {
         variant.kind: variant.value,
         **_means(samples, ("steps",)),
-        **{name: metrics[name] for name in _TOLD if name in metrics},
+        **{name: metrics[name] for name in _ERRORS if name in metrics},
         **_means(samples, _WORK),
         "seconds_per_pair": seconds,
     }
