@@ -98,7 +98,7 @@ def _parts(
 def _refuse_two(part: str, apart: Folder | None, parts: Mapping[str, object]) -> None:
     if apart is not None and part in parts:
         raise FlowBenchError(
-            f"data.{part}.images, images apart, and data.{SHARES[part]} or data.lists.{part} exclude each other: give one."
+            f"data.{part}.images and data.{SHARES[part]} or data.lists.{part} exclude each other: give one."
         )
 
 
