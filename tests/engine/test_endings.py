@@ -144,16 +144,19 @@ def test_a_signal_outside_of_training_ends_a_program_in_one_line(name, tmp_path)
 
 @pytest.mark.parametrize(("signum", "lacking"), [(signal.SIGKILL, "memory"), (signal.SIGBUS, "(/dev/shm)")])
 def test_a_data_loading_process_that_is_killed_is_a_sentence_with_the_remedy(signum, lacking, tmp_path):
+    over = threading.Event()
+
     def kill():
-        end = time.monotonic() + 60
-        while time.monotonic() < end and not (tmp_path / "checkpoints/best.ckpt").exists():
-            time.sleep(0.02)
-        os.kill(multiprocessing.active_children()[0].pid, signum)
+        while not over.wait(0.02):
+            if (tmp_path / "checkpoints/best.ckpt").exists() and (children := multiprocessing.active_children()):
+                os.kill(children[0].pid, signum)
+                return
 
     threading.Thread(target=kill, daemon=True).start()
-    words = ("schedule.steps=100000", "data.workers=1", f"hydra.run.dir={tmp_path}")
+    words = ("schedule.steps=2000", "data.workers=1", f"hydra.run.dir={tmp_path}")
     ended = run_here(train, "train", *SETTINGS, *words)
-    assert ended.code == 1
+    over.set()
+    assert ended.code == 1, ended.told
     assert ended.stderr.startswith(("error: A data-loading process ", "error: Shared memory (/dev/shm)"))
     assert lacking in ended.stderr
     assert "lower data.workers" in ended.stderr

@@ -1,5 +1,6 @@
 """What is exported gives PyTorch's flow, and the table of docs/export.md is true."""
 
+import gc
 import json
 import sys
 from functools import cache
@@ -36,6 +37,15 @@ WORKING = [(name, form) for name, row in EXPORTABLE.items() for form in row.form
 @cache
 def small_model(name):
     return short_model(name, iterations=1).eval()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten_afterwards():
+    """Traces are gigabytes of small objects, which would slow down whatever else the process tests."""
+    yield
+    for cached in (cached_trace, flow_alone, small_model):
+        cached.cache_clear()
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
