@@ -1,12 +1,13 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check site clean
+.PHONY: help setup demo test test-all check site clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## install into .venv, with the versions of constraints.txt
 
@@ -20,8 +21,11 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## train on the built-in scenes, evaluate on unseen ones, predict on film frames
 	$(VENV)/bin/python tools/demo.py
 
-test: setup check  ## check, then run all tests
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: setup check  ## check, then run the tests
+	$(PYTEST) -m "not exhaustive"
+
+test-all: setup check  ## check, then run all tests, the exhaustive ones as well
+	$(PYTEST)
 
 check: setup site  ## check style, and that the documentation builds
 	$(VENV)/bin/ruff check .

@@ -20,6 +20,14 @@ class UnequalSizesError(FlowBenchError):
     """Samples of several sizes cannot be stacked."""
 
 
+class ImageSizeError(FlowBenchError):
+    """Training samples of a size that the network does not take."""
+
+
+class NonFiniteLossError(FlowBenchError):
+    """The loss of a training step is infinite or not a number."""
+
+
 @dataclass(frozen=True)
 class FlowSample:
     """One image pair with its ground truth, as data sets return it and augmentations change it.

@@ -264,7 +264,7 @@ def test_a_size_that_pytorch_refuses_is_a_line(written, tmp_path):
         (
             "model.padder.multiple",
             8 * 10**3,
-            "model.padder.multiple=8000: raft_small takes images in multiples of 8, ",
+            "The padder makes sizes multiples of 8000: raft_small takes images in multiples of 8, ",
         ),
         ("model.network.eval_iterations", 10**9, "model.network.eval_iterations=1000000000, but no model counts"),
         ("model.network.eval_iterations", "x", "model.network.eval_iterations=x: a whole number above zero is needed"),

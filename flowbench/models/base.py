@@ -22,7 +22,7 @@ from flowbench.models.sequences import WarmStart
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
 from flowbench.ops.padding import InputPadder, Padder
-from flowbench.structures import EvalProtocol, FlowBatch, FlowOutput
+from flowbench.structures import EvalProtocol, FlowBatch, FlowOutput, ImageSizeError, NonFiniteLossError
 
 # What an optimiser takes: parameters, or groups of them with settings of their own.
 Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
@@ -58,7 +58,7 @@ class Optimisation:
         own_names = {parameter: name.rpartition(".")[2] for name, parameter in network.named_parameters()}
         for name in set(self.no_weight_decay) - set(own_names.values()):
             raise FlowBenchError(
-                f"schedule.optimisation.no_weight_decay names '{name}', but the network's parameters are called "
+                f"no_weight_decay names '{name}', but the network's parameters are called "
                 f"{', '.join(sorted(set(own_names.values())))}: choose from these."
             )
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
@@ -112,8 +112,8 @@ class FlowModel(pl.LightningModule):
         super().__init__()
         if not 1 <= padder.multiple <= _LARGEST_MULTIPLE or padder.multiple % network.stride:
             raise FlowBenchError(
-                f"model.padder.multiple={padder.multiple}: {name} takes images in multiples of {network.stride}, and of "
-                f"at most {_LARGEST_MULTIPLE:,}."
+                f"The padder makes sizes multiples of {padder.multiple}: {name} takes images in multiples of "
+                f"{network.stride}, and of at most {_LARGEST_MULTIPLE:,}."
             )
         self.name = name
         self.network = network
@@ -290,7 +290,7 @@ class FlowModel(pl.LightningModule):
             optimizer = self.optimisation.optimizer(self.optimisation.parameters(self.network))
             scheduler = self.optimisation.lr_scheduler(optimizer)
         except (TypeError, ValueError) as error:
-            raise FlowBenchError(f"schedule.optimisation cannot be used as it is: {error}.") from error
+            raise FlowBenchError(f"The optimiser or its schedule of learning rates cannot be made: {error}.") from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: FlowBatch, batch_index: int) -> Tensor:
@@ -302,9 +302,9 @@ class FlowModel(pl.LightningModule):
         if output.regularisation is not None:
             loss = loss + output.regularisation
         if not torch.isfinite(loss):
-            raise FlowBenchError(
+            raise NonFiniteLossError(
                 f"The loss became {loss.item()} at step {self.global_step}, on the samples {', '.join(batch.key)}: look at "
-                "these samples, lower schedule.lr, or use trainer.precision=32."
+                "these samples, lower the learning rate, or train in 32-bit precision."
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         error = (output.flow.detach() - batch.flow).square().sum(dim=1).sqrt()[batch.valid]
@@ -345,9 +345,9 @@ class FlowModel(pl.LightningModule):
     def _check_size(self, batch: FlowBatch) -> None:
         height, width = batch.image1.shape[-2:]
         if height % self.network.stride or width % self.network.stride:
-            raise FlowBenchError(
+            raise ImageSizeError(
                 f"Training samples are {height}x{width} (height x width), but {self.name} needs multiples of "
-                f"{self.network.stride}: set schedule.crop."
+                f"{self.network.stride}: crop them."
             )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

@@ -26,7 +26,7 @@ class DeltaDEQModel(DEQFlowModel):
             return
         if self._rule is None:
             raise FlowBenchError(
-                f"model.network.delta=null switches the rule off: leave out the threshold of {threshold}."
+                f"The network has no delta rule (delta=null) whose threshold could be set to {threshold}."
             )
         self.network.delta = replace(self._rule, threshold=threshold)
 

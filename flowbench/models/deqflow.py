@@ -106,8 +106,8 @@ class DEQFlowModel(FlowModel):
         keys = ", ".join(key for key, failed in zip(batch.key, diverged.tolist(), strict=True) if failed)
         warnings.warn(
             f"The solver diverged at step {self.global_step} on {keys}, and went back to its last finite state, from "
-            "which nothing is learnt; this is said once. If it goes on, lower schedule.lr, or damp the solver: "
-            "model/solver=damped.",
+            "which nothing is learnt; this is said once. If it goes on, lower the learning rate, or damp the solver "
+            "(solver=damped).",
             stacklevel=2,
         )
 

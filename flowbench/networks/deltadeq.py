@@ -122,7 +122,7 @@ class DeltaDEQ(DEQFlow):
         if delta is not None and not isinstance(self.deq.solver, FixedPoint):
             raise ValueError(
                 f"solver={type(self.deq.solver).__name__}: its steps mix states of the past, but a delta update follows "
-                "one state; choose model/solver=damped or model/solver=fixed_point."
+                "one state; choose the solver damped or fixed_point."
             )
         self.delta = delta
         self.count = count

@@ -94,7 +94,7 @@ class LightFlow(FlowNetwork):
         if batch * height * width <= self.stride**2 and self.get_submodule("decoder.0.1").training:
             raise FlowBenchError(
                 f"Training on {batch} pair of {height}x{width} pixels leaves batch norm one value per channel: raise "
-                "schedule.batch_size or schedule.crop, or set schedule.optimisation.freeze_batch_norm=true."
+                "the batch size or the image size, or freeze batch norm (freeze_batch_norm=true)."
             )
 
     def _decoded(self, x: Tensor) -> list[Tensor]:

@@ -96,7 +96,7 @@ class InputResizer:
         sides = list(self.size) if isinstance(self.size, Sequence) else []
         if len(sides) != 2 or any(type(side) is not int or side < 1 or side % self.multiple for side in sides):
             raise FlowBenchError(
-                f"model.padder.size={self.size}: give [height, width] in multiples of {self.multiple}, or null."
+                f"The padder's size is {self.size}: give [height, width] in multiples of {self.multiple}, or none at all."
             )
 
     def pad(self, image: Tensor) -> Tensor:

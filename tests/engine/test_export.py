@@ -22,13 +22,16 @@ from flowbench.errors import FlowBenchError
 
 # One network of each kind at any size; the others, which differ in their widths, at one size, which takes less time.
 ANY_SIZE = ("lightflow_05", "fastflownet", "raft_small")
-QUICK = ("lightflow_05",)
 # Half of the time is ONNX's, which takes a wider network as it takes the narrower one of its kind.
 AT_ONE_SIZE = [
-    (name, form)
-    for name, row in EXPORTABLE.items()
-    for form in row.formats
-    if name not in ANY_SIZE and (name == "raft" or form != "onnx")
+    ("fastflownet", "onnx"),
+    *(
+        (name, form)
+        for name, row in EXPORTABLE.items()
+        for form in row.formats
+        if name not in ANY_SIZE and form != "onnx"
+    ),
+    pytest.param("raft", "onnx", marks=pytest.mark.exhaustive),
 ]
 cached_trace, flow_alone = cache(export_module._traced), cache(export_module._FlowAlone)
 WORKING = [(name, form) for name, row in EXPORTABLE.items() for form in row.formats]
@@ -82,7 +85,7 @@ def test_the_table_names_every_model_and_stands_in_the_documentation():
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        pytest.param(*pair, marks=[] if pair[0] in QUICK else pytest.mark.slow)
+        pytest.param(*pair, marks=pytest.mark.exhaustive if pair == ("fastflownet", "onnx") else pytest.mark.slow)
         for pair in WORKING
         if pair[0] in ANY_SIZE
     ],

@@ -106,7 +106,7 @@ def test_figures_are_those_of_the_models_own_estimates(model, checkpoint, folder
     assert difference > 0
     assert compared["cold"]["converged"] == compared["warm"]["converged"] == 100
     assert f"differ by {compared['difference']:.4f} px" in ended.told
-    assert f"{compared['steps_saved']:.1f}% of the steps saved" in ended.told
+    assert f"{compared['steps_saved']:.1f}% of the iterations saved" in ended.told
     assert f"summary: {tmp_path / 'out' / 'summary.json'}" in ended.stdout
 
 
@@ -162,7 +162,7 @@ def test_the_comparison_leaves_the_pairs_out_that_started_cold():
     }
     told = "\n".join(warm_start_lines(summary, pairs=3))
     assert "2 of 3 pairs" in told
-    assert "60.0% of the steps saved" in told
+    assert "60.0% of the iterations saved" in told
 
 
 def test_a_network_that_tells_no_steps_is_compared_by_time_and_flow():

@@ -25,10 +25,13 @@ def checkpoint(folder, name):
 def killed_at(folder, step, *words):
     """Starts a run and kills it without warning once its last checkpoint is of that step or a later one."""
     process = start("train.py", *SETTINGS, *words, f"hydra.run.dir={folder}")
+    last, seen = folder / "checkpoints/last.ckpt", 0
     try:
         while process.poll() is None:
-            if (folder / "checkpoints/last.ckpt").exists() and checkpoint(folder, "last")["global_step"] >= step:
-                break
+            if last.exists() and last.stat().st_mtime_ns != seen:
+                seen = last.stat().st_mtime_ns
+                if checkpoint(folder, "last")["global_step"] >= step:
+                    break
             time.sleep(0.02)
         assert process.poll() is None, process.communicate()
     finally:

@@ -184,7 +184,7 @@ def test_values_of_a_wrong_kind(tmp_path, words, told):
 )
 def test_what_only_the_optimiser_itself_refuses(tmp_path, word, told):
     ended = refused(run_here(train, "train", *SETTINGS, word, f"hydra.run.dir={tmp_path / 'run'}"))
-    assert "schedule.optimisation cannot be used as it is: " in ended
+    assert "The optimiser or its schedule of learning rates cannot be made: " in ended
     assert ended.endswith(told)
 
 

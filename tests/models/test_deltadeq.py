@@ -43,7 +43,7 @@ def test_weights_of_deqflow_are_evaluated_without_training(tmp_path):
         (
             "model/solver=anderson",
             "solver=Anderson: its steps mix states of the past, but a delta update follows one state; choose "
-            "model/solver=damped or model/solver=fixed_point.",
+            "the solver damped or fixed_point.",
         ),
     ],
 )

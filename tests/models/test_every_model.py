@@ -12,7 +12,10 @@ MODELS = pytest.mark.parametrize("name", GROUPS["model"])
 EACH_ARCHITECTURE = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
-@MODELS
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.exhaustive] if name == "deqflow_g" else []) for name in GROUPS["model"]],
+)
 def test_a_few_steps_on_one_batch_lower_its_loss(name):
     """Every parameter takes part, and the loss falls by 40 % within 15 steps."""
     model = short_model(name).train()

@@ -106,7 +106,9 @@ def test_the_published_solver_keeps_a_stale_iterate_on_a_full_frame(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["deq2_tiny_wn_naive12", "deq2_huge_wn_naive12"])
+@pytest.mark.parametrize(
+    "name", ["deq2_tiny_wn_naive12", pytest.param("deq2_huge_wn_naive12", marks=pytest.mark.exhaustive)]
+)
 def test_flow_of_a_full_frame(name, tmp_path):
     case = golden.case(name)
     assert_full_frame(deqflow_model(case, tmp_path), case)

@@ -35,8 +35,14 @@ def test_parameter_count(case):
     assert sum(parameter.numel() for parameter in flowbench.load(name).network.parameters()) == parameters
 
 
-@pytest.mark.parametrize("correlation", ["all_pairs", "on_demand"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "correlation"),
+    [
+        *((case, "all_pairs") for case in CASES),
+        *((case, "on_demand") for case in ("raft_large_12", "raft_small_12")),
+        pytest.param("raft_h_candidate_B", "on_demand", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_flow_equals_the_published_implementation(case, correlation, tmp_path):
     model = raft_model(case, tmp_path)
     model.network.correlation = correlation

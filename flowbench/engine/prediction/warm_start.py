@@ -97,7 +97,7 @@ def warm_start_lines(summary: dict[str, Any], pairs: int) -> Iterator[str]:
     if not compared["pairs"]:
         yield "warm against cold: no pair had one before it to start from, so there is nothing to compare"
         return
-    saved = f", {compared['steps_saved']:.1f}% of the steps saved" if "steps_saved" in compared else ""
+    saved = f", {compared['steps_saved']:.1f}% of the iterations saved" if "steps_saved" in compared else ""
     yield f"the {compared['pairs']} warm: {_solved(compared['warm'])}"
     yield f"the same cold: {_solved(compared['cold'])}"
     yield f"warm against cold: the flows differ by {compared['difference']:.4f} px on average{saved}"
@@ -106,7 +106,7 @@ def warm_start_lines(summary: dict[str, Any], pairs: int) -> Iterator[str]:
 def _solved(means: dict[str, float]) -> str:
     parts = []
     if "steps" in means:
-        parts.append(f"{means['steps']:.1f} steps per pair")
+        parts.append(f"{means['steps']:.1f} iterations per pair")
     if "abs_residual" in means:
         parts.append(f"residual {means['abs_residual']:.3g} (relative {means['rel_residual']:.3g})")
     if "converged" in means:

@@ -61,7 +61,7 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
     except Interrupted as end:
         if is_first_process():
             failures.print_all()
-            Console(stderr=True, soft_wrap=True).print(_escaped(end.told), highlight=False)
+            Console(stderr=True, soft_wrap=True).print(_escaped(end.message), highlight=False)
         sys.exit(end.exit_status)
     except BrokenPipeError:
         # What reads the output has closed it, as `| head` does; Python would fail again when it flushes what is left.
@@ -98,7 +98,7 @@ def _job(task: Task, failures: Failures, *, may_be_there: bool) -> Callable[[Dic
                 task(settings_of(settings_class(task), config, run.overrides), run)
             except Interrupted as end:
                 if is_first_process():
-                    write_to_log_file(end.told, level=logging.WARNING)
+                    write_to_log_file(end.message, level=logging.WARNING)
                 raise
             except Exception as error:
                 _end_job(error, failures, alone=alone)

@@ -18,7 +18,7 @@ from flowbench.engine.config.choices import groups, unknown_choice
 from flowbench.engine.config.hints import meant_setting
 from flowbench.engine.run.faults import fault
 from flowbench.errors import FlowBenchError
-from flowbench.structures import UnequalSizesError
+from flowbench.structures import ImageSizeError, NonFiniteLossError, UnequalSizesError
 
 USER_ERRORS = (FlowBenchError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
 
@@ -32,7 +32,9 @@ _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search", "
 
 # Which settings mend what lower layers say without knowing of settings.
 _REMEDIES: dict[type[FlowBenchError], str] = {
-    UnequalSizesError: " Set schedule.crop for training, data.eval_batch_size=1 for evaluation."
+    UnequalSizesError: " Set schedule.crop for training, data.eval_batch_size=1 for evaluation.",
+    ImageSizeError: " The setting is schedule.crop.",
+    NonFiniteLossError: " The settings are schedule.lr and trainer.precision=32.",
 }
 
 

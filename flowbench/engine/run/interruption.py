@@ -27,15 +27,15 @@ class Interrupted(BaseException):
 
     Args:
         signum: the signal; the exit status is 128 plus this number.
-        told: what the user reads of it.
+        message: What the user reads of it.
         step: the training step before which the run was stopped and saved; None outside training.
     """
 
-    def __init__(self, signum: int, told: str = "", *, step: int | None = None) -> None:
+    def __init__(self, signum: int, message: str = "", *, step: int | None = None) -> None:
         self.signal = signal.Signals(signum)
-        self.told = told or f"{self.signal.name} ended the program."
+        self.message = message or f"{self.signal.name} ended the program."
         self.step = step
-        super().__init__(self.told)
+        super().__init__(self.message)
 
     @property
     def exit_status(self) -> int:

@@ -32,11 +32,12 @@ class SkippedPairs(Callback):
         shares = from_all_processes((self._count, self._printed))
         return {
             "count": sum(count for count, _ in shares),
-            "told": sorted(set().union(*(printed for _, printed in shares))),
+            "printed": sorted(set().union(*(printed for _, printed in shares))),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._count, self._printed = state["count"] if is_first_process() else 0, set(state["told"])
+        self._count = state["count"] if is_first_process() else 0
+        self._printed = set(state["printed"] if "printed" in state else state["told"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for message in FlowDataModule.of(trainer).skipped if trainer.is_global_zero else ():
