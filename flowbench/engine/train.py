@@ -132,7 +132,7 @@ def _train(settings: TrainSettings, run: Run, status: RunStatus, *, resuming: bo
         else:
             _record(run, settings, data, trainer.world_size)
         status.running()
-        log.info("%s", f"{folder}: {settings.schedule.steps} steps of {model.name} on {data.name}")
+        log.info("%s", f"{folder}: {_length(settings.schedule)} of {model.name} on {data.name}")
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(folder / LAST) if resuming else None)
     except FlowBenchError:
@@ -203,6 +203,12 @@ def _trainer(settings: TrainSettings, folder: Path, loggers: list[Logger]) -> pl
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
     )
+
+
+def _length(schedule: DictConfig) -> str:
+    """Of the training, for its first line."""
+    hours = schedule.get("hours")
+    return f"{schedule.steps} steps" if hours is None else f"at most {schedule.steps} steps in {hours:g} hours"
 
 
 def _of_the_schedule(schedule: DictConfig) -> list[Callback]:
