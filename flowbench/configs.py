@@ -18,9 +18,9 @@ from flowbench.targets import find_own
 
 
 def config_folder() -> Path:
-    """conf/ beside the package in a checkout, inside the package where it was installed."""
-    in_checkout = Path(__file__).resolve().parent.parent / "conf"
-    return in_checkout if in_checkout.is_dir() else Path(str(resources.files("flowbench"))) / "conf"
+    """conf/ inside the package where it was installed, beside the package in a checkout."""
+    installed = Path(str(resources.files("flowbench"))) / "conf"
+    return installed if installed.is_dir() else installed.parent.parent / "conf"
 
 
 def schedule_of(model: str, data: str) -> str:
