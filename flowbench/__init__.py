@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowbench.io import read_flow, write_flow
     from flowbench.loading import load
+    from flowbench.plugins import use_plugins
     from flowbench.report.colour import flow_to_image
 
-__all__ = ["flow_to_image", "load", "read_flow", "write_flow"]
+__all__ = ["flow_to_image", "load", "read_flow", "use_plugins", "write_flow"]
 
 _MODULES = {
     "flow_to_image": "flowbench.report.colour",
     "load": "flowbench.loading",
     "read_flow": "flowbench.io",
+    "use_plugins": "flowbench.plugins",
     "write_flow": "flowbench.io",
 }
 

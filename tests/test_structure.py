@@ -28,6 +28,7 @@ ORDER = [
     {"configs", "schedules"},
     {"builder"},
     {"targets", "former_names", "programs"},
+    {"plugins"},
     {"structures"},
     {"images"},
     {"errors"},

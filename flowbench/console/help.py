@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from flowbench.configs import config_folder
+from flowbench.configs import config_folder, option_names
 from flowbench.programs import PROGRAMS, typed
 
 _WIDTH = 100
@@ -88,7 +88,7 @@ def _choices(defaults: list[object]) -> Iterator[str]:
     yield "Choices, given as group=name:"
     width = max(map(len, groups)) + 2
     for group in groups:
-        options = sorted(file.stem for file in (config_folder() / group.partition("@")[0]).glob("*.yaml"))
+        options = option_names(group.partition("@")[0])
         lines = list(_entry(group, ", ".join(options), width))
         yield from lines if len(lines) <= _LINES_OF_OPTIONS else _entry(group, f"{len(options)} choices", width)
     yield ""

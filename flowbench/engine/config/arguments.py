@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Quote, QuotedString
 from hydra.errors import HydraException
 
 from flowbench.configs import config_folder, file_settings
@@ -34,6 +34,8 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 # Settings on a program's top level that name files, where they are no switches. Their sign says nothing: ckpt= and +ckpt=
 # are the same.
 _NAMES = ("ckpt", "init", "input", "output", "pair", "resume", "submission")
+# The packages that a command is to know; the sign says nothing here, too.
+_PLUGINS = "plugins"
 # Those that may be a list of names.
 _LISTS = ("data", "input", "pair")
 # Deeper settings that hold text: by the last part of their keys, and by what they lie below.
@@ -80,6 +82,18 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     if sweep and any(word.startswith("resume=") for word in settings):
         raise FlowBenchError("resume= continues one run in its own folder: leave -m out, and resume one run at a time.")
     return [*options, *settings, *_resumed_folder(settings)]
+
+
+def named_plugins(words: Sequence[str]) -> list[str]:
+    """The plug-ins that words in Hydra's grammar name."""
+    values = [OverridesParser.create().parse_override(word).value() for word in words if _key(word) == _PLUGINS]
+    return [str(getattr(name, "text", name)) for value in values for name in _several(value)]
+
+
+def _several(value: Any) -> list[Any]:
+    if isinstance(value, ChoiceSweep):
+        return value.list
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def setting(key: str, text: str | Path) -> str:
@@ -226,6 +240,8 @@ def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
     if not found:
         return word
     sign, key, value = found["sign"], found["key"], found["value"]
+    if key == _PLUGINS:
+        return f"{key}={value}"
     if key in names:
         sign = ""
     elif not _holds_text(key):
