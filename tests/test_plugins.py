@@ -15,6 +15,7 @@ import flowbench
 from flowbench.engine.config.arguments import hydra_words, named_plugins
 from flowbench.engine.config.groups import data_config, model_config
 from flowbench.engine.evaluate import evaluate
+from flowbench.engine.export import export
 from flowbench.engine.train import train
 from flowbench.errors import FlowBenchError
 from flowbench.plugins import plugin_parts, plugins_of_its_own, used
@@ -72,6 +73,21 @@ def test_a_run_trains_evaluates_and_predicts_with_the_plug_in_in_the_working_fol
     ended = run("predict.py", f"ckpt={best}", "plugins=mymodels", "a.png", "b.png", "-o", "out", cwd=tmp_path)
     assert ended.code == 0, ended.told
     assert flowbench.read_flow(tmp_path / "out" / "flow" / "a.flo")[0].shape == (64, 96, 2)
+
+
+def test_a_plug_ins_network_is_exported_for_any_size(trained, tmp_path):
+    best = trained / "run" / "checkpoints" / "best.ckpt"
+    words = (
+        f"ckpt={best}",
+        "plugins=mymodels",
+        "format=torch_export",
+        "iterations=1",
+        f"hydra.run.dir={tmp_path / 'export'}",
+    )
+    ended = run_here(export, "export", *words)
+    assert ended.code == 0, ended.told
+    assert ended.result.file == tmp_path / "export" / "tiny.pt2"
+    assert len(ended.result.differences) == 3
 
 
 def test_without_the_plug_in_its_checkpoint_and_its_run_are_refused_and_nothing_is_imported(trained):
