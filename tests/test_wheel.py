@@ -59,10 +59,10 @@ def test_the_wheel_holds_every_configuration_and_nothing_else_of_the_checkout(wh
 def test_the_programs_run_from_the_wheel_in_an_empty_folder(environment, tmp_path):
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
-    def typed(*words, code=0):
+    def typed(*words):
         command = [str(environment / words[0]), *map(str, words[1:])]
         ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables, check=False)
-        assert ended.returncode == code, ended.stdout + ended.stderr
+        assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
     where = typed("python", "-c", "import flowbench; print(flowbench.__file__, flowbench.__version__)")
@@ -73,7 +73,6 @@ def test_the_programs_run_from_the_wheel_in_an_empty_folder(environment, tmp_pat
     (run,) = (tmp_path / "outputs" / "train").iterdir()
     best = run / "checkpoints" / "best.ckpt"
     assert '"processes": 2' in (run / "provenance.json").read_text()
-    assert f"The run in '{run}' is complete (2 of 2 steps)" in typed("flowbench", "train", f"resume={run}", code=1)
     assert "report.html" in typed(
         "python", "-m", "flowbench", "evaluate", best, "trainer.accelerator=cpu", "pictures=0"
     )

@@ -12,6 +12,7 @@ from flowbench.console.help import short_help
 from flowbench.programs import PROGRAMS, started_as, typed
 
 _HELP = ("--help", "-h")
+_COMPLETION = ("-sc", "--shell-completion")
 
 
 def main() -> None:
@@ -22,6 +23,10 @@ def main() -> None:
         _print(f"FlowBench {flowbench.__version__}")
     elif word in _HELP:
         _print(overview())
+    elif word in _COMPLETION:
+        from flowbench.console.completion import complete
+
+        complete("".join(sys.argv[2:3]))
     elif name not in PROGRAMS:
         _refuse(word)
     else:

@@ -1,5 +1,6 @@
 """The command `flowbench`: its list of programs, their short help, and the words that a person types."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -105,6 +106,21 @@ def test_a_program_is_started_again_as_it_was_started(file, shown, again):
 )
 def test_words_without_a_name_are_what_one_would_think(config, words, meant):
     assert hydra_words(words, config=config, positional=PROGRAMS[config].positional) == meant
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("flowbench ev", "evaluate"),
+        ("flowbench train model=raft_", "model=raft_h model=raft_small"),
+        ("flowbench evaluate thresh", "threshold="),
+    ],
+)
+def test_the_shell_completes_programs_choices_and_settings(line, offered):
+    code = "import sys; from flowbench.console import main; sys.argv = ['bin/flowbench', *sys.argv[1:]]; main()"
+    command = [sys.executable, "-c", code, "-sc", "query=bash"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"COMP_LINE": line})
+    assert ended.stdout.strip() == offered
 
 
 def test_a_short_option_belongs_to_the_programs_that_have_its_setting():
