@@ -56,6 +56,7 @@ def test_the_wheel_holds_every_configuration_and_nothing_else_of_the_checkout(wh
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"flowbench", "optical_flowbench"}
 
 
+@pytest.mark.slow
 def test_the_programs_run_from_the_wheel_in_an_empty_folder(environment, tmp_path):
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 

@@ -37,7 +37,7 @@ def unknown_choice(group: str, name: str, options: Sequence[str], where: str = "
     """The sentence on a choice that is not there, with the nearest names, or all where none is near."""
     near = difflib.get_close_matches(name, options, n=_NEAREST)
     if near:
-        return f"There is no {group} '{name}'{where}: did you mean {' or '.join(near)}? --help lists all."
+        return f"There is no {group} '{name}'{where}: did you mean {' or '.join(near)}? --help all lists them."
     return f"There is no {group} '{name}'{where}: choose one of {', '.join(sorted(options))}."
 
 
