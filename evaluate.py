@@ -1,7 +1,6 @@
 """Evaluate a checkpoint: python evaluate.py ckpt=outputs/train/.../checkpoints/best.ckpt"""
 
-from flowbench.engine.evaluate import evaluate
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(evaluate, config="evaluate")
+    run_program("evaluate")

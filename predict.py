@@ -1,7 +1,6 @@
 """Predict flow: python predict.py ckpt=outputs/train/.../checkpoints/best.ckpt input=clip.mp4"""
 
-from flowbench.engine.predict import predict
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(predict, config="predict", positional="input")
+    run_program("predict")

@@ -1,7 +1,6 @@
 """Train a model: python train.py model=raft_h data=synthetic"""
 
-from flowbench.engine.run.cli import command
-from flowbench.engine.train import train
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(train, config="train")
+    run_program("train")

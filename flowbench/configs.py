@@ -14,13 +14,30 @@ from omegaconf.resolvers import oc
 from flowbench.builder import make
 from flowbench.errors import FlowBenchError
 from flowbench.former_names import has_former_names, with_current_names, with_current_references
+from flowbench.plugins import plugin_folders
 from flowbench.targets import find_own
 
 
 def config_folder() -> Path:
-    """conf/ beside the package in a checkout, inside the package where it was installed."""
-    in_checkout = Path(__file__).resolve().parent.parent / "conf"
-    return in_checkout if in_checkout.is_dir() else Path(str(resources.files("flowbench"))) / "conf"
+    """conf/ inside the package where it was installed, beside the package in a checkout."""
+    installed = Path(str(resources.files("flowbench"))) / "conf"
+    return installed if installed.is_dir() else installed.parent.parent / "conf"
+
+
+def config_folders() -> list[Path]:
+    """conf/, and the folders of plug-ins."""
+    return [config_folder(), *plugin_folders()]
+
+
+def option_file(group: str, name: str) -> Path | None:
+    """The file of a group's option; None where there is none."""
+    files = (folder / group / f"{name}.yaml" for folder in config_folders())
+    return next((file for file in files if file.is_file()), None)
+
+
+def option_names(group: str) -> list[str]:
+    """The options of a group, sorted."""
+    return sorted({file.stem for folder in config_folders() for file in (folder / group).glob("*.yaml")})
 
 
 def schedule_of(model: str, data: str) -> str:
@@ -40,7 +57,7 @@ def _of_pair(group: str, model: str, data: str) -> str | None:
         )
     family = model.partition("_")[0]
     names = (f"{model}_{data}", f"{family}_{data}")
-    return next((name for name in names if (config_folder() / group / f"{name}.yaml").is_file()), None)
+    return next((name for name in names if option_file(group, name)), None)
 
 
 OmegaConf.register_new_resolver("schedule_of", schedule_of, replace=True)

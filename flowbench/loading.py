@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowbench.configs import config_folder
+from flowbench.configs import option_names
 from flowbench.engine.config.groups import model_config
 from flowbench.engine.config.models import build_model, load_model
 from flowbench.errors import FlowBenchError
@@ -28,7 +28,7 @@ def load(
         model = flowbench.load("raft", "raft-things.pth")
         flow = model.estimate(image1, image2).flow      # uint8 arrays (H, W, 3) -> (1, 2, H, W) pixels
     """
-    names = {path.stem for path in (config_folder() / "model").glob("*.yaml")}
+    names = option_names("model")
     if str(model_or_checkpoint) in names:
         config = model_config(str(model_or_checkpoint), overrides)
         return build_model(config).eval() if checkpoint is None else load_model(checkpoint, config)[0]
@@ -37,5 +37,5 @@ def load(
             raise FlowBenchError("Overrides need the model's name: load(name, checkpoint, overrides).")
         return load_model(model_or_checkpoint)[0]
     raise FlowBenchError(
-        f"'{model_or_checkpoint}' is neither a model nor a checkpoint file; the models are {', '.join(sorted(names))}."
+        f"'{model_or_checkpoint}' is neither a model nor a checkpoint file; the models are {', '.join(names)}."
     )

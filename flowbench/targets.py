@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flowbench.errors import FlowBenchError
+from flowbench.plugins import is_of_a_plugin, plugin_parts
 
 Find = Callable[[str], Callable[..., Any]]
 
@@ -133,31 +134,36 @@ def find_part(name: str, also: Collection[str] = ()) -> Callable[..., Any]:
     """
     if current(name) in PARTS:
         return _imported(current(name))
-    if name in also:
+    if name in also or name in plugin_parts():
         return find_own(name)
     raise FlowBenchError(
-        f"The target '{name}' is refused: a checkpoint may only name FlowBench's own models and data. If it is a model that "
-        "you added yourself, say so with model=<name>."
+        f"The target '{name}' is refused: a checkpoint may only name FlowBench's own models and data. If it is of a plug-in "
+        f"that you trust, add plugins={name.split('.')[0]}; if it is a model that you added yourself, model=<name>."
     )
 
 
 def find_own(name: str) -> Callable[..., Any]:
-    """What the user's own configuration names: an entry of the table, or what a module of the package defines."""
+    """What the user's own configuration names: an entry of the table, or what a module of the package or of a plug-in
+    defines."""
     if current(name) in PARTS | TRAINING:
         return _imported(current(name))
     module, _, own = name.rpartition(".")
-    if module.split(".")[0] == "flowbench":
+    if _is_own(module):
         try:
             found = getattr(importlib.import_module(module), own, None)
         except ModuleNotFoundError as error:
             raise FlowBenchError(f"The target '{name}' is not there: {error}.") from error
         # A name that a module imported from elsewhere is not the package's own.
-        if callable(found) and str(getattr(found, "__module__", "")).split(".")[0] == "flowbench":
+        if callable(found) and _is_own(str(getattr(found, "__module__", ""))):
             return found
     raise FlowBenchError(
-        f"The target '{name}' is refused: a config may only name what flowbench defines, and the optimisers, schedulers and "
-        "callbacks that flowbench/targets.py lists."
+        f"The target '{name}' is refused: a config may only name what flowbench and the plug-ins of plugins=<package> "
+        "define, and the optimisers, schedulers and callbacks that flowbench/targets.py lists."
     )
+
+
+def _is_own(module: str) -> bool:
+    return module.split(".")[0] == "flowbench" or is_of_a_plugin(module)
 
 
 def _imported(name: str) -> Callable[..., Any]:

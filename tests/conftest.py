@@ -18,6 +18,7 @@ importlib.import_module("pytorch_lightning")
 # The files that take longest, longest first: begun last, one of them would keep one process busy while the others wait.
 LONGEST = (
     "test_export",
+    "test_wheel",
     "test_processes",
     "test_resume",
     "test_endings",

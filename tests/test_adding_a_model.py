@@ -1,54 +1,40 @@
 """docs/adding_a_model.md, done word for word: its files are put where it says, and its own test is run."""
 
-import importlib
 import re
-import shutil
-import sys
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from support.batches import Samples
+from support.plugins import MODEL_PAGE, blocks, write_plugin
 
 import flowbench
-from flowbench import configs, networks
 from flowbench.checkpoints.files import AtomicCheckpointIO
 from flowbench.configs import build
 from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.mixing import Part
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
+from flowbench.plugins import plugins_of_its_own
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "adding_a_model.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-
-NETWORK, FAMILY, TEST = blocks("python")
-TINY, TINY_WIDE = blocks("yaml")
+_, FAMILY, TEST = blocks(MODEL_PAGE, "python")
 
 
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
-    """The page's files, beside those of the package and of conf/."""
-    (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "tiny.py").write_text(NETWORK)
-    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path / "networks")])
-    shutil.copytree(configs.config_folder(), tmp_path / "conf")
-    (tmp_path / "conf" / "model" / "tiny.yaml").write_text(TINY)
-    (tmp_path / "conf" / "model" / "tiny_wide.yaml").write_text(TINY_WIDE)
-    for module in ("flowbench.loading", "flowbench.engine.config.choices", "flowbench.engine.config.groups"):
-        monkeypatch.setattr(importlib.import_module(module), "config_folder", lambda: tmp_path / "conf")
-    yield
-    sys.modules.pop("flowbench.networks.tiny", None)
-    vars(networks).pop("tiny", None)
+    """The page's package, in the working folder."""
+    with write_plugin(tmp_path), plugins_of_its_own():
+        monkeypatch.chdir(tmp_path)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _named(tiny):
+    flowbench.use_plugins("mymodels")
 
 
 def page_functions(code: str, **names) -> dict:
-    exec(compile(code, str(PAGE), "exec"), names)
+    exec(compile(code, str(MODEL_PAGE), "exec"), names)
     return names
 
 
@@ -100,5 +86,9 @@ def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path)
     loaded = flowbench.load("tiny", tmp_path / "tiny.ckpt")
     images = torch.rand(2, 3, 70, 91)
     assert torch.equal(loaded.estimate(*images).flow, model.estimate(*images).flow)
-    with pytest.raises(FlowBenchError, match=r"'flowbench\.networks\.tiny\.TinyFlow' is refused.* model=<name>"):
+    assert torch.equal(flowbench.load(tmp_path / "tiny.ckpt").estimate(*images).flow, loaded.estimate(*images).flow)
+    with (
+        plugins_of_its_own(),
+        pytest.raises(FlowBenchError, match=r"'mymodels\.tiny\.TinyFlow' is refused.* plugins=mymodels"),
+    ):
         flowbench.load(tmp_path / "tiny.ckpt")

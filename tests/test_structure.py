@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from flowbench.programs import PROGRAMS
+
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FILE = 450
 
 # From top to bottom. Those of one line stand side by side.
 ORDER = [
+    {"__main__"},
+    {"console"},
     {"__init__"},
     {"loading"},
     {"engine"},
@@ -23,7 +27,8 @@ ORDER = [
     {"deq", "ops", "io"},
     {"configs", "schedules"},
     {"builder"},
-    {"targets", "former_names"},
+    {"targets", "former_names", "programs"},
+    {"plugins"},
     {"structures"},
     {"images"},
     {"errors"},
@@ -98,10 +103,12 @@ def test_hydras_globals_and_the_command_line_are_read_in_one_module():
 
 def test_programs_call_one_function_of_the_engine():
     scripts = [*ROOT.glob("*.py"), *ROOT.glob("tools/*.py")]
-    programs = [script for script in scripts if "flowbench.engine.run.cli.command" in imported(script)]
-    assert {"train.py", "evaluate.py", "predict.py"} <= {program.name for program in programs}
-    for program in programs:
-        assert rooms_imported(program) <= {"engine"}, program
+    programs = {script.stem: script for script in scripts if "flowbench.console.run_program" in imported(script)}
+    assert programs == {name: ROOT / program.script for name, program in PROGRAMS.items() if program.script}
+    for program in programs.values():
+        assert rooms_imported(program) <= {"console"}, program
+    for program in PROGRAMS.values():
+        assert program.task.startswith("flowbench.engine."), program
 
 
 # The engine's own floors: a program a file; beneath, the parts of each; beneath those, what all share.

@@ -1,7 +1,6 @@
 """Choose pictures for the built-in scenes: python tools/choose_pictures.py folder=unpacked to=pictures"""
 
-from flowbench.engine.choose_pictures import choose_pictures
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(choose_pictures, config="choose_pictures")
+    run_program("choose_pictures")

@@ -1,7 +1,6 @@
 """Check a data set before training on it: python tools/doctor.py data=sintel"""
 
-from flowbench.engine.doctor import doctor
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(doctor, config="doctor")
+    run_program("doctor")

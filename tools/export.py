@@ -1,7 +1,6 @@
 """Export a network to a file that other programs run: python tools/export.py ckpt=best.ckpt"""
 
-from flowbench.engine.export import export
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(export, config="export")
+    run_program("export")

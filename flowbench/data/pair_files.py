@@ -156,7 +156,7 @@ def read_pair(paths: PairPaths) -> FlowSample:
     if not valid.any():
         raise FlowBenchError(
             f"{paths.flow}: the flow of pair {paths.key} is known at no pixel. Write it again or take the pair out of "
-            "the data; tools/doctor.py lists all such files."
+            "the data; the program doctor lists all such files."
         )
     return FlowSample(image1, image2, flow, valid, _occluded(paths, valid, size), paths.key)
 

@@ -70,7 +70,7 @@ def check_submission(settings: CheckSubmissionSettings, run: Run) -> SubmissionC
     """
     folder = Path(str(settings.submission))
     if not folder.is_dir():
-        raise FlowBenchError(f"There is no folder '{folder}': give the one that predict.py called submission.")
+        raise FlowBenchError(f"There is no folder '{folder}': give the one that prediction called submission.")
     (data,) = data_modules(settings.data)
     server, data_sets = submission_sets(data)
     found = checked_folder(folder, server, data_sets)

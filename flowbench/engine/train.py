@@ -38,6 +38,7 @@ from flowbench.engine.training.settings import TrainSettings
 from flowbench.engine.training.time_limit import TimeLimit
 from flowbench.engine.training.visible_first import VisibleFirst
 from flowbench.errors import FlowBenchError
+from flowbench.programs import typed
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def _interruption(end: Interrupted, folder: Path, steps: int) -> str:
     if not (folder / LAST).exists():
         return f"{end.signal.name}: '{folder}' ended before its first checkpoint; the same command starts it again."
     after = "" if end.step is None else f" after {end.step:,} of {steps:,} steps"
-    command = shlex.join(["python", "train.py", f"resume={folder}"])
+    command = f"{typed('train')} {shlex.quote(f'resume={folder}')}"
     return f"{end.signal.name}: stopped{after} in {folder}; to go on: {command}"
 
 

@@ -63,7 +63,7 @@ def one_sentence(ended):
             ["model=deqflow_tiny", "model/gradient=magic"],
             "There is no model/gradient 'magic': choose one of implicit, ",
         ),
-        (["model=rift"], "There is no model 'rift': did you mean raft or raft_h? --help lists all."),
+        (["model=rift"], "There is no model 'rift': did you mean raft or raft_h? --help all lists them."),
         (["schedule.steps=ten"], "schedule.steps=ten: a whole number above zero is needed."),
         (["schedule.batch_size=0"], "schedule.batch_size=0: a whole number above zero is needed."),
         (

@@ -102,7 +102,7 @@ def test_a_programs_file_has_the_names_and_defaults_of_its_settings(kind, progra
     config = program_config(program, words)
     own = {field.name: field for field in dataclasses.fields(kind) if field.name != "others"}
     # Groups that are optional are not there.
-    assert config.keys() - {"debug", "keep_freed_memory", "paths"} <= own.keys()
+    assert config.keys() - {"debug", "keep_freed_memory", "paths", "plugins"} <= own.keys()
     assert own.keys() - {"model", "data", "beside", "experiment"} <= config.keys()
     made = settings_of(kind, config)
     for name, field in own.items():

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Quote, QuotedString
 from hydra.errors import HydraException
 
 from flowbench.configs import config_folder, file_settings
@@ -27,13 +27,17 @@ FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"
 FLAGS |= {"--shell-completion", "-sc"}
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 WITH_VALUE |= {"--experimental-rerun"}
+# Short options of programs that have the setting.
+_SHORT = MappingProxyType({"-o": "output"})
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 # Settings on a program's top level that name files, where they are no switches. Their sign says nothing: ckpt= and +ckpt=
 # are the same.
 _NAMES = ("ckpt", "init", "input", "output", "pair", "resume", "submission")
+# The packages that a command is to know; the sign says nothing here, too.
+_PLUGINS = "plugins"
 # Those that may be a list of names.
-_LISTS = ("input", "pair")
+_LISTS = ("data", "input", "pair")
 # Deeper settings that hold text: by the last part of their keys, and by what they lie below.
 _TEXT = {"dir", "dirpath", "flow", "folder", "images", "name", "project", "root", "save_dir", "second", "split_file"}
 _TEXT |= {"cutouts", "subdir", "textures"}
@@ -64,8 +68,8 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
 
     Raises FlowBenchError for an option that does not exist, a word that is no setting, and an empty file name.
     """
-    options, words = _parted(arguments)
     own = _own_settings(config)
+    options, words = _parted(list(_long(arguments, own)))
     words = _with_current_names(words, RENAMED.get(config, {}))
     names = {name for name in _NAMES if not isinstance(own.get(name), bool)}
     given = [word for word in words if _is_setting(word, own)]
@@ -80,9 +84,33 @@ def hydra_words(arguments: Sequence[str], *, config: str, positional: str | None
     return [*options, *settings, *_resumed_folder(settings)]
 
 
+def named_plugins(words: Sequence[str]) -> list[str]:
+    """The plug-ins that words in Hydra's grammar name."""
+    values = [OverridesParser.create().parse_override(word).value() for word in words if _key(word) == _PLUGINS]
+    return [str(getattr(name, "text", name)) for value in values for name in _several(value)]
+
+
+def _several(value: Any) -> list[Any]:
+    if isinstance(value, ChoiceSweep):
+        return value.list
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def setting(key: str, text: str | Path) -> str:
     """The word that gives a setting exactly this text."""
     return f"{key}={_as_text(str(text))}"
+
+
+def _long(arguments: Sequence[str], own: Collection[str]) -> Iterator[str]:
+    """The arguments with settings in place of short options."""
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--":
+            yield from (word, *rest)
+        elif (name := _SHORT.get(word)) in own:
+            yield f"{name}={next(rest, '')}"
+        else:
+            yield word
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -212,6 +240,8 @@ def _read(word: str, names: Collection[str], *, sweep: bool) -> str:
     if not found:
         return word
     sign, key, value = found["sign"], found["key"], found["value"]
+    if key == _PLUGINS:
+        return f"{key}={value}"
     if key in names:
         sign = ""
     elif not _holds_text(key):

@@ -15,7 +15,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 
-from flowbench.configs import config_folder, file_settings
+from flowbench.configs import config_folders, file_settings
 from flowbench.errors import FlowBenchError
 
 _FOLDER_OPTIONS = ("--config-dir", "-cd")
@@ -28,7 +28,7 @@ def check_choices(words: Sequence[str]) -> None:
     words: a command line, options with it. The values of a list and of a sweep are choices, too, and so is what a chosen
     file names in its own defaults.
     """
-    folders = [config_folder(), *_own_folders(words)]
+    folders = [*config_folders(), *_own_folders(words)]
     for group, name in _chosen(words):
         _check(group, name, folders, where="")
 
@@ -37,13 +37,14 @@ def unknown_choice(group: str, name: str, options: Sequence[str], where: str = "
     """The sentence on a choice that is not there, with the nearest names, or all where none is near."""
     near = difflib.get_close_matches(name, options, n=_NEAREST)
     if near:
-        return f"There is no {group} '{name}'{where}: did you mean {' or '.join(near)}? --help lists all."
+        return f"There is no {group} '{name}'{where}: did you mean {' or '.join(near)}? --help all lists them."
     return f"There is no {group} '{name}'{where}: choose one of {', '.join(sorted(options))}."
 
 
 def groups() -> list[str]:
-    """All groups of conf/, such as model and model/solver."""
-    return sorted(path.relative_to(config_folder()).as_posix() for path in config_folder().rglob("*/"))
+    """All groups of conf/ and of plug-ins, such as model and model/solver."""
+    folders = config_folders()
+    return sorted({path.relative_to(folder).as_posix() for folder in folders for path in folder.rglob("*/")})
 
 
 def _check(group: str, name: Any, folders: Sequence[Path], where: str) -> None:

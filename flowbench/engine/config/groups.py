@@ -11,11 +11,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from flowbench.configs import build, config_folder, with_current_settings
+from flowbench.configs import build, config_folder, config_folders, with_current_settings
 from flowbench.data.datamodule import FlowDataModule
-from flowbench.engine.config.arguments import current_word
+from flowbench.engine.config.arguments import current_word, named_plugins
 from flowbench.engine.config.choices import check_choices
+from flowbench.engine.config.search_path import find_plugin_folders
 from flowbench.errors import FlowBenchError
+from flowbench.plugins import use_plugins
 
 
 def model_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -52,6 +54,7 @@ def group_config(group: str, name: str) -> DictConfig:
 def program_config(program: str, words: Sequence[str]) -> DictConfig:
     """conf/<program>.yaml with changes, as the command line composes it. Raises FlowBenchError for one that does not fit."""
     words = [current_word(word) for word in words]
+    use_plugins(*named_plugins(words))
     check_choices(words)
     try:
         return _composed(words, program)
@@ -69,11 +72,12 @@ def data_modules(data: DictConfig | Sequence[DictConfig] | None) -> list[FlowDat
 
 def _of_the_model(change: str) -> str:
     """A change of a value, model.<key>=..., or the choice of a part that has a group of its own, model/<group>=..."""
-    is_group = (config_folder() / "model" / change.partition("=")[0]).is_dir()
+    is_group = any((folder / "model" / change.partition("=")[0]).is_dir() for folder in config_folders())
     return f"model/{change}" if is_group else current_word(f"model.{change}")
 
 
 def _composed(overrides: list[str], program: str | None = None) -> DictConfig:
+    find_plugin_folders()
     with _hydra_of_our_own(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         return with_current_settings(compose(program, overrides))
 

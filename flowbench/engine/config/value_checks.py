@@ -21,6 +21,7 @@ from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.scenes import SyntheticScenes
 from flowbench.engine.config.kinds import Amount, Count, FromZero, Positive, Range, Size, read, shown
 from flowbench.errors import FlowBenchError
+from flowbench.plugins import plugin_parts
 from flowbench.structures import EvalProtocol
 from flowbench.targets import current
 
@@ -126,7 +127,7 @@ def _kinds_of(key: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     target = settings.get("_target_")
     # Data without a target changes what a checkpoint remembers: its parts lack what is not changed.
     kinds = _annotations(_HANDED_ON[key]) if key in _HANDED_ON and (target or key != "data") else {}
-    if not isinstance(target, str) or not target.startswith(_PACKAGES):
+    if not isinstance(target, str) or not (target.startswith(_PACKAGES) or target in plugin_parts()):
         return kinds
     named = _named(target)
     return kinds | (_annotations(named) if callable(named) else {})

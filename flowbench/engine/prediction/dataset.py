@@ -16,6 +16,7 @@ from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.submission import FOLDER, Server, SubmissionFiles, shortfall, submission_sets
 from flowbench.engine.prediction.writers import Sink, file_sinks
 from flowbench.io import Frame
+from flowbench.programs import typed
 from flowbench.structures import FlowDataset
 
 
@@ -57,7 +58,7 @@ def _submission_notes(
 ) -> Iterator[str]:
     yield from files.notes()
     yield from shortfall(data_sets)
-    yield f"Check it: python tools/check_submission.py data={name} submission='{files.path}'"
+    yield f"Check it: {typed('check_submission')} data={name} submission='{files.path}'"
     yield f"Then {server.next_step.format(folder=files.path)}."
 
 

@@ -13,7 +13,8 @@ class Run:
 
     Args:
         folder: Where results are written. It need not be there.
-        command: The program's file and its words, as Hydra reads them; empty where no command line was given.
+        command: How the program was started, such as "train.py" or "flowbench train", and its words, as Hydra reads them;
+            empty where no command line was given.
         overrides: Of these words, those that this job of the run was composed of.
         choices: The chosen option of each config group, such as {"model": "raft"}.
     """

@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from flowbench.configs import config_folder
-from flowbench.engine.config.arguments import hydra_words
+from flowbench.engine.config.arguments import hydra_words, named_plugins
 from flowbench.engine.config.choices import check_choices
 from flowbench.engine.config.kinds import read
+from flowbench.engine.config.search_path import find_plugin_folders
 from flowbench.engine.run import Run
 from flowbench.engine.run.cpu_memory import keep_freed_memory
 from flowbench.engine.run.error_messages import is_explained, sentence
@@ -30,6 +31,7 @@ from flowbench.engine.run.logging_filters import quieten_lightning
 from flowbench.engine.run.rank import is_first_process
 from flowbench.engine.run.refused_runs import given_folder_exists, refuse_links, without_empty_folder
 from flowbench.engine.run.settings import settings_class, settings_of
+from flowbench.plugins import plugins_of_its_own, use_plugins
 
 Task = Callable[[Any, Run], Any]
 
@@ -45,14 +47,21 @@ def command(task: Task, *, config: str, positional: str | None = None) -> None:
         config: The program's file in conf/.
         positional: The setting that words without a name belong to, as in `predict.py clip.mp4`.
     """
+    with plugins_of_its_own():
+        _run(task, config, positional)
+
+
+def _run(task: Task, config: str, positional: str | None) -> None:
     # Hydra then passes its errors on instead of printing and ending the program itself.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
     quieten_lightning()
+    find_plugin_folders()
     failures = Failures(config, sys.argv[1:])
     try:
         with signals_end_the_program():
             sys.argv[1:] = hydra_words(sys.argv[1:], config=config, positional=positional)
+            use_plugins(*named_plugins(sys.argv[1:]))
             check_choices(sys.argv[1:])
             refuse_links(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config)(

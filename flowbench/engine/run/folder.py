@@ -122,7 +122,9 @@ def resumed_config(folder: str | Path, overrides: Sequence[str], own: DictConfig
             f"command that started it, and hydra.run.dir={folder}."
         )
     repeated = words_of_run(folder)
-    changes = [word for word in overrides if not word.startswith(("resume=", "debug=")) and word not in repeated]
+    changes = [
+        word for word in overrides if not word.startswith(("resume=", "debug=", "plugins=")) and word not in repeated
+    ]
     if changes:
         raise FlowBenchError(
             f"A resumed run keeps its own settings, but {' '.join(changes)} was given too: leave it out, or start a new "

@@ -24,6 +24,7 @@ from flowbench.engine.run import Run
 from flowbench.engine.run.faults import killed
 from flowbench.engine.run.interruption import SIGNALS, Interrupted
 from flowbench.errors import FlowBenchError
+from flowbench.programs import restarting
 
 _RENDEZVOUS = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _STARTED_OUTSIDE = ("LOCAL_RANK", "SLURM_PROCID")
@@ -103,7 +104,7 @@ def _start_others(wanted: int, run: Run) -> list[subprocess.Popen[bytes]]:
         return []
     if not run.command:
         raise FlowBenchError(
-            f"trainer.devices asks for {wanted} processes, which only a command line can start: run train.py or evaluate.py, "
+            f"trainer.devices asks for {wanted} processes, which only a command line can start: use the program, "
             "or set devices=1."
         )
     os.environ |= {
@@ -124,7 +125,8 @@ def _start_others(wanted: int, run: Run) -> list[subprocess.Popen[bytes]]:
 def _command(run: Run) -> list[str]:
     own = [setting("hydra.run.dir", run.folder), "hydra.mode=RUN", "hydra.output_subdir=null"]
     own.append("hydra.hydra_logging.root.level=WARNING")
-    return [sys.executable, run.command[0], *(word for word in run.overrides if not word.startswith("hydra.")), *own]
+    words = [word for word in run.overrides if not word.startswith("hydra.")]
+    return [*restarting(run.command[0]), *words, *own]
 
 
 def _leave_group() -> None:

@@ -14,6 +14,7 @@ from flowbench.builder import targets
 from flowbench.configs import with_current_settings
 from flowbench.engine.config.arguments import current_word
 from flowbench.errors import FlowBenchError
+from flowbench.plugins import plugin_parts, used
 from flowbench.targets import PARTS, TRAINING, current
 
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,[^${}]*)?\}")
@@ -39,11 +40,12 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
         settings.init = None
     written = OmegaConf.to_container(settings, resolve=False)
     trusted = OmegaConf.to_container(own, resolve=False)
-    allowed = PARTS | TRAINING | set(targets(trusted))
+    allowed = PARTS | TRAINING | plugin_parts() | set(targets(trusted))
     for name in targets(written):
         if current(name) not in allowed:
+            remedy = _plugins_to_name(written) or _REMEDY
             raise FlowBenchError(
-                f"'{file}' names the target '{name}', which is none of FlowBench's: nothing was run. {_REMEDY}"
+                f"'{file}' names the target '{name}', which is none of FlowBench's: nothing was run. {remedy}"
             )
     known = {name for text in _texts(trusted) for name in _variables(text)[0]}
     for text in _texts(written):
@@ -53,6 +55,16 @@ def read_settings(file: Path, own: DictConfig) -> DictConfig:
                 f"'{file}' holds the reference '{text}', which is not followed in somebody's file: nothing was run. {_REMEDY}"
             )
     return settings
+
+
+def _plugins_to_name(written: Any) -> str | None:
+    """What to do where the run used plug-ins that this command does not name."""
+    found = written.get("plugins") or []
+    missing = [str(name) for name in (found if isinstance(found, list) else [found]) if name not in used()]
+    if not missing:
+        return None
+    named = missing[0] if len(missing) == 1 else f"[{','.join(missing)}]"
+    return f"The run used a plug-in, which only you can name again: if it is yours, add plugins={named} beside resume=."
 
 
 def words_of_run(folder: Path) -> list[str]:

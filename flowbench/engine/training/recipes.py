@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowbench.configs import config_folder, file_settings, recipe_of, schedule_of
+from flowbench.configs import file_settings, option_file, recipe_of, schedule_of
 from flowbench.engine.training.settings import TrainSettings
 from flowbench.errors import FlowBenchError
 
@@ -36,8 +36,8 @@ def refuse_overruled_schedule(choices: Mapping[str, str | None]) -> None:
 
 def _sets_schedule(recipe: str) -> bool:
     """Whether a recipe, or one that it is made of, gives values of the schedule."""
-    file = config_folder() / "recipe" / f"{recipe}.yaml"
-    if not file.is_file():
+    file = option_file("recipe", recipe)
+    if file is None:
         return False
     content = file_settings(file)
     parts = [entry for entry in content.get("defaults", ()) if isinstance(entry, str) and entry != "_self_"]
