@@ -24,6 +24,8 @@ class Weights:
         licence: of the file or its source; None where it is not known here.
         trained_on: the data, in words.
         figures: published or measured figures by name.
+        untried: whether the link could not be tried where the table was written.
+        megabytes: the size of the file where it is known without the file.
         facts: all of the entry as it is written.
     """
 
@@ -39,6 +41,8 @@ class Weights:
     sha256: str = ""
     licence: str | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    untried: bool = False
+    megabytes: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -65,6 +65,8 @@ def _published(table: Mapping[str, Any]) -> Iterator[Weights]:
             licence=source.get("licence"),
             trained_on=row["trained_on"],
             figures=row.get("figures") or {},
+            untried=source.get("untried", False),
+            megabytes=row.get("megabytes"),
             facts=row,
         )
 
