@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 from rich.console import Console
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, read_checkpoint
@@ -28,6 +28,7 @@ from flowbench.models.base import FlowModel
 from flowbench.pretrained import sha256_of, weights_folder
 
 _WIDTH = 126
+_DIGITS = 8
 # What only a person can say of the weights, and what is then kept for the next release.
 _SAID = ("names", "licence", "trained_on", "hardware")
 
@@ -78,12 +79,23 @@ def release_weights(settings: ReleaseSettings, run: Run) -> Path:
     card_file = folder / f"{settings.name or name}.yaml"
     card = _card(settings, model, contents, _written(card_file))
     with written_aside(card_file.with_suffix(".safetensors")) as aside:
-        save_file(state, aside)
+        aside.write_bytes(save(state))
         card["sha256"] = sha256_of(aside)
+    if settings.measured:
+        card["measured"] = {"weights": card["sha256"][:_DIGITS], **_figures(settings.measured)}
     with written_aside(card_file) as aside:
         aside.write_text(_as_text(card), encoding="utf-8")
-    Console(highlight=False, soft_wrap=True).print(f"{card_file}: {card['steps']:,} steps, sha256 {card['sha256']}")
+    _print(card_file, card)
     return card_file
+
+
+def _print(file: Path, card: Mapping[str, Any]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{file}: {card['steps']:,} steps, sha256 {card['sha256']}")
+    measured = card["measured"].get("weights")
+    if measured != card["sha256"][:_DIGITS]:
+        told = f"are still those of the weights {measured}" if measured else "are missing"
+        console.print(f"Its measured figures {told}: evaluate these weights, and give measured=<metrics.json>.")
 
 
 def _written(card: Path) -> dict[str, Any]:
@@ -123,7 +135,7 @@ def _card(
         "hardware": said["hardware"],
         "command": stages[-1]["command"],
         "stages": stages,
-        "measured": _figures(settings.measured) or before.get("measured") or {},
+        "measured": before.get("measured") or {},
     }
 
 
@@ -157,13 +169,16 @@ def _command(words: Sequence[str]) -> str:
 def _without_folder(word: str) -> str:
     key, equals, value = word.partition("=")
     path = value.strip("'\"")
-    return f"{key}{equals}{Path(path).name}" if path.startswith(("/", "~")) else word
+    if not path.startswith(("/", "~")):
+        return word
+    parts = Path(path).parts
+    # Of a pattern, its own folder says what is meant: photos/*.
+    last = next((number - 1 for number, part in enumerate(parts) if "*" in part), len(parts) - 1)
+    return f"{key}{equals}{'/'.join(parts[last:])}"
 
 
-def _figures(metrics: str | Path | None) -> dict[str, Any]:
+def _figures(metrics: str | Path) -> dict[str, Any]:
     """The metrics of an evaluation, with what they were measured on and how."""
-    if metrics is None:
-        return {}
     found = json.loads(Path(metrics).read_text(encoding="utf-8"))
     about = {key: found["settings"][key] for key in ("data", "split", "pairs", "cascade")}
     return {**about, **{name: round(value, 4) for name, value in found["metrics"].items()}}
