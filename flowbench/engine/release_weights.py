@@ -120,7 +120,7 @@ def _card(
     stages = _stages(Path(str(settings.ckpt)), contents, before.get("stages", ()))
     hours = [stage["hours"] for stage in stages if stage["hours"]]
     return {
-        "names": list(said["names"]),
+        "names": list(said["names"] or ()),
         "model": model.name,
         "file": f"{settings.name or model.name}.safetensors",
         "sha256": "",

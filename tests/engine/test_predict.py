@@ -264,7 +264,7 @@ def bad_inputs(frames, tmp_path):
         (["input={bad}/empty"], r"empty: no images found"),
         ([], r"No input was given: add input="),
         (["input={bad}/sizes", "ckpt={bad}/gone.ckpt"], r"no checkpoint file '.*gone\.ckpt'"),
-        (["input={bad}/sizes", "ckpt=null"], r"No checkpoint was given.*add ckpt="),
+        (["input={bad}/sizes", "ckpt=null", "model=raft"], r"FlowBench ships no weights of raft"),
         (["input={bad}/sizes", "warm_start=true", "batch_size=2"], r"warm_start=true .*batch_size=2"),
         (["input={bad}/sizes", "format=jpg"], r"format=jpg: one of flo, png, npz, none is needed"),
         (["input={bad}/sizes", "batch_size=0"], r"batch_size=0: a whole number above zero"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,9 @@ def test_evaluation_takes_a_name_and_changes_of_its_model(tmp_path):
     assert "128" in settings["padder"]
     refused = run_here(evaluate, "evaluate", "data=synthetic", f"hydra.run.dir={tmp_path / 'none'}")
     assert "No checkpoint was given" in refused.told
+
+
+def test_every_file_of_the_folder_is_installed_with_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    files = {path for pattern in patterns["flowbench.weights"] for path in weights_folder().glob(pattern)}
+    assert files == set(weights_folder().iterdir())
