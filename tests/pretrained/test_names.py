@@ -117,6 +117,8 @@ def test_training_starts_from_weights_by_name():
     start_from(model, "fastflownet")
     shipped = flowbench.load("fastflownet").network.state_dict()
     assert all(torch.equal(tensor, shipped[name]) for name, tensor in model.network.state_dict().items())
+    with pytest.raises(FlowBenchError, match=r"Its weights are those of model=fastflownet\."):
+        start_from(build_model(model_config("raft_small")), "fastflownet")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
             f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model="
             f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
-    _load(model, contents, checkpoint)
+    _load(model, contents, located)
     return model.eval(), settings
 
 
@@ -117,9 +117,10 @@ def _is_size(found: Any) -> bool:
     return isinstance(found, list) and len(found) == 2 and all(type(side) is int and side > 0 for side in found)
 
 
-def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path) -> None:
-    held = None if is_ours(contents) else model_of(official_state(contents))
-    load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
+def _load(model: FlowModel, contents: Mapping[str, Any], located: Located) -> None:
+    named = located.entry.model if located.entry else None
+    held = named or (None if is_ours(contents) else model_of(official_state(contents)))
+    load_weights(model.network, network_weights(model, contents), source=located.path, held=held)
 
 
 def _from_ours(
@@ -170,8 +171,8 @@ def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
 
 def start_from(model: FlowModel, checkpoint: str | Path) -> None:
     """Copies a checkpoint's weights, ours, official or named, into a model that keeps its own settings."""
-    checkpoint = _located(checkpoint).path
-    contents = read_checkpoint(checkpoint)
+    located = _located(checkpoint)
+    contents = read_checkpoint(located.path)
     if is_ours(contents):
         trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
@@ -184,7 +185,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
                 f"The weights in '{checkpoint}' need {needed}, but the model has {str(own[name]).lower()}: add {needed}, or "
                 "start from other weights."
             )
-    _load(model, contents, checkpoint)
+    _load(model, contents, located)
 
 
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:
