@@ -44,7 +44,7 @@ def test_the_test_of_the_page_passes(name):
 
 
 def test_a_variant_names_what_differs():
-    narrow, wide = (flowbench.load(name).network for name in ("tiny", "tiny_wide"))
+    narrow, wide = (flowbench.load(name, None).network for name in ("tiny", "tiny_wide"))
     assert (narrow.features[0].out_channels, wide.features[0].out_channels) == (32, 64)
     assert wide.eval_iterations == narrow.eval_iterations
 
@@ -55,7 +55,7 @@ def test_a_family_of_its_own_reads_official_checkpoints():
 
 
 def test_the_model_trains_validates_and_comes_back_from_its_checkpoint(tmp_path):
-    model = flowbench.load("tiny").train()
+    model = flowbench.load("tiny", None).train()
     model.optimisation = build(
         {
             "_target_": "flowbench.models.base.Optimisation",

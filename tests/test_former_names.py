@@ -80,7 +80,7 @@ def test_a_file_of_before_changes_one_setting_of_the_padder():
 
 
 def test_overrides_of_load_by_their_former_name():
-    assert flowbench.load("raft_small", overrides=["fitting.mode=kitti"]).padder.mode == "kitti"
+    assert flowbench.load("raft_small", None, ["fitting.mode=kitti"]).padder.mode == "kitti"
 
 
 def test_a_file_with_a_former_name_does_not_overrule_the_command_line():

@@ -21,7 +21,7 @@ ORDER = [
     {"engine"},
     {"models", "data"},
     {"report"},
-    {"checkpoints"},
+    {"checkpoints", "pretrained"},
     {"networks"},
     {"objectives", "metrics"},
     {"deq", "ops", "io"},
@@ -144,4 +144,4 @@ def test_every_folder_of_the_package_is_installed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     folders = {file.parent for file in (ROOT / "flowbench").rglob("*.py")}
     packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert packages | {"flowbench.conf"} == set(project["tool"]["setuptools"]["packages"])
+    assert packages | {"flowbench.conf", "flowbench.weights"} == set(project["tool"]["setuptools"]["packages"])

@@ -28,7 +28,7 @@ def _secret(monkeypatch):
 
 @pytest.fixture(scope="module")
 def small():
-    return flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    return flowbench.load("raft_small", None, ["network.eval_iterations=1"])
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_root_reads_no_environment_but_the_folder_of_all_data(written, tmp_pat
 @pytest.mark.parametrize("name", ["gma", "head", "weight_norm"])
 @pytest.mark.parametrize("kind", ["escaped", "resolved", "target", "in lists"])
 def test_settings_that_come_over_to_another_family_are_numbers(kind, name, tmp_path):
-    saved = flowbench.load("deqflow_tiny")
+    saved = flowbench.load("deqflow_tiny", None)
     saved.settings["model"]["network"][name] = payloads(str(tmp_path / "mark"))[kind]
     path = save_ours(saved, tmp_path / "odd.ckpt")
     with pytest.raises(FlowBenchError, match=rf"network\.{name}=.*a number or a boolean was expected"):
@@ -284,7 +284,7 @@ def test_odd_values_are_a_sentence(place, value, told, written, tmp_path):
 
 
 def test_a_network_that_would_need_terabytes_is_never_made(tmp_path):
-    model = flowbench.load("lightflow_05")
+    model = flowbench.load("lightflow_05", None)
     model.settings["model"]["network"]["width"] = 200.0
     ckpt = save_ours(model, tmp_path / "odd.ckpt")
     ended = run_here(predict, "predict", f"ckpt={ckpt}", PICTURES, f"hydra.run.dir={tmp_path}/run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from flowbench.engine.run.rank import is_first_process
 from flowbench.errors import FlowBenchError
 from flowbench.io.names import inside
 from flowbench.models.cascade import chosen_cascade
+from flowbench.pretrained import locate, sha256_of
 from flowbench.structures import FlowDataset
 
 
@@ -151,7 +151,7 @@ def _settings(settings: EvaluateSettings, tester: EvaluationModule, test: _Test,
     return {
         "model": model.name,
         "checkpoint": str(settings.ckpt),
-        "checkpoint sha256": hashlib.sha256(Path(str(settings.ckpt)).read_bytes()).hexdigest(),
+        "checkpoint sha256": sha256_of(locate(str(settings.ckpt)).path),
         "data": test.label,
         "split": settings.split,
         "pairs": len(test.samples),

@@ -37,7 +37,7 @@ class ExportSettings(Settings):
     """What `export` takes; conf/export.yaml has the same names and defaults."""
 
     ckpt: str | Path | None = None
-    """The checkpoint, ours or official; it has to be given."""
+    """The checkpoint, ours or official, or the name of weights; it has to be given."""
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     format: Literal["onnx", "torch_export"] = "onnx"

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flowbench.engine.config.models import load_model
+from flowbench.engine.config.models import load_model, shipped_weights_for
 from flowbench.engine.config.protocols import follow_protocol
 from flowbench.engine.prediction.dataset import prediction_of_data
 from flowbench.engine.prediction.loop import PairStream, Prediction, Totals, predict_pairs
@@ -55,7 +55,7 @@ class PredictionResult:
 
 
 def predict(settings: PredictSettings, run: Run) -> PredictionResult:
-    """Predicts flow with a checkpoint, ours or official, for images and videos or for a data set.
+    """Predicts flow with a checkpoint, by default the shipped weights, for images and videos or for a data set.
 
     Holds batch_size + 1 frames at a time, however long the input is. A data set is predicted as its protocol has it.
 
@@ -80,7 +80,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
 
 def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
     device = chosen_device(settings.device)
-    model, _ = load_model(str(settings.ckpt), settings.model)
+    model, _ = load_model(str(settings.ckpt or shipped_weights_for(settings.model)), settings.model)
     follow_protocol(model, protocol)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)

@@ -70,7 +70,7 @@ def test_a_checkpoint_of_a_newer_format_is_refused(tmp_path):
     ],
 )
 def test_corrections_by_their_old_names(choice, old, expected, tmp_path):
-    model = flowbench.load("deqflow_tiny", overrides=[f"corrections={choice}"])
+    model = flowbench.load("deqflow_tiny", None, [f"corrections={choice}"])
     model.settings["model"]["network"]["deq"]["corrections"]["_target_"] = old
     again = flowbench.load(save_ours(model, tmp_path / "old.ckpt"))
     assert again.network.deq.corrections == expected

@@ -38,7 +38,7 @@ def test_models(tmp_path, monkeypatch):
         ("bf16-mixed", "forward"),
         ("bf16-mixed", "training_step"),
     ]
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=2"])
     with FlopCounterMode(display=False) as counter:
         model.estimate(torch.rand(3, 128, 128), torch.rand(3, 128, 128))
     for row in found:

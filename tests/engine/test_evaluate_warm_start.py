@@ -36,7 +36,7 @@ def pair(index):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(1)
-    model = flowbench.load("deqflow_tiny", overrides=["network.deq.eval_steps=2"])
+    model = flowbench.load("deqflow_tiny", None, ["network.deq.eval_steps=2"])
     return save_ours(model, tmp_path_factory.mktemp("checkpoints") / "ours.ckpt", data={})
 
 

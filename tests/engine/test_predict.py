@@ -42,7 +42,7 @@ def folder(frames, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", overrides=["network.eval_iterations=3"])
+    return flowbench.load("raft_small", None, ["network.eval_iterations=3"])
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_half_precision_stays_close(model, frames):
 
 
 def test_flow_that_is_not_finite_is_an_error(frames):
-    broken = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    broken = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
     with torch.no_grad():
         next(broken.network.update_block.parameters()).fill_(float("nan"))
     with pytest.raises(FlowBenchError, match="raft_small gave flow that is not finite"):
@@ -264,7 +264,7 @@ def bad_inputs(frames, tmp_path):
         (["input={bad}/empty"], r"empty: no images found"),
         ([], r"No input was given: add input="),
         (["input={bad}/sizes", "ckpt={bad}/gone.ckpt"], r"no checkpoint file '.*gone\.ckpt'"),
-        (["input={bad}/sizes", "ckpt=null"], r"No checkpoint was given.*add ckpt="),
+        (["input={bad}/sizes", "ckpt=null", "model=raft"], r"FlowBench ships no weights of raft"),
         (["input={bad}/sizes", "warm_start=true", "batch_size=2"], r"warm_start=true .*batch_size=2"),
         (["input={bad}/sizes", "format=jpg"], r"format=jpg: one of flo, png, npz, none is needed"),
         (["input={bad}/sizes", "batch_size=0"], r"batch_size=0: a whole number above zero"),

@@ -36,7 +36,7 @@ def trees(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    return flowbench.load("raft_small", None, ["network.eval_iterations=2"])
 
 
 @pytest.fixture(scope="module")

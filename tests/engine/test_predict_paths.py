@@ -13,7 +13,7 @@ from flowbench.io import read_image, write_image
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(1)
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
     return save_ours(model, tmp_path_factory.mktemp("checkpoints") / "ours.ckpt")
 
 

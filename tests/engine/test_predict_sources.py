@@ -19,7 +19,7 @@ CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(1)
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=2"])
     path = tmp_path_factory.mktemp("checkpoints") / "ours.ckpt"
     state = {f"network.{name}": tensor for name, tensor in model.network.state_dict().items()}
     torch.save({"hyper_parameters": model.settings, "state_dict": state}, path)

@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 def model():
     """Fresh weights, whose flow moves so little a step that the solver ends at its tolerance."""
     torch.manual_seed(1)
-    model = flowbench.load("deqflow_tiny", overrides=SOLVER)
+    model = flowbench.load("deqflow_tiny", None, SOLVER)
     with torch.no_grad():
         for name, weight in model.network.update_block.flow_head.named_parameters():
             if name.endswith("original0") or name.endswith("bias"):

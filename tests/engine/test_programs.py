@@ -23,7 +23,9 @@ from flowbench.engine.demo import DemoSettings
 from flowbench.engine.doctor import DoctorSettings
 from flowbench.engine.evaluation.settings import EvaluateSettings
 from flowbench.engine.export import ExportSettings
+from flowbench.engine.listing import ListSettings
 from flowbench.engine.prediction.settings import PredictSettings
+from flowbench.engine.release_weights import ReleaseSettings
 from flowbench.engine.run.settings import settings_of
 from flowbench.engine.training.settings import TrainSettings
 from flowbench.errors import FlowBenchError
@@ -95,6 +97,8 @@ def test_a_notebook_calls_the_programs_as_functions(folder):
         (DataStatisticsSettings, "data_statistics", ()),
         (CheckSubmissionSettings, "check_submission", ("data=sintel", "submission=x")),
         (DemoSettings, "demo", ()),
+        (ListSettings, "list", ()),
+        (ReleaseSettings, "release_weights", ("ckpt=x",)),
         (TrainSettings, "train", ()),
     ],
 )

@@ -100,7 +100,7 @@ def test_the_figures_of_a_sample_sum_up_its_work(tmp_path):
 def test_the_dense_count_of_every_size_equals_the_reference(row):
     expected = golden.case("deltadeq_flops")["rows"][row]
     with torch.device("meta"):
-        block = flowbench.load(f"deqflow_{SIZES[row.split('/')[0]]}").network.update_block
+        block = flowbench.load(f"deqflow_{SIZES[row.split('/')[0]]}", None).network.update_block
     total = 0
     for name, layer in block.named_modules():
         if isinstance(layer, torch.nn.Conv2d):
@@ -281,11 +281,11 @@ def test_memories_that_go_on_to_the_next_pair_save_its_first_steps(tmp_path):
 @pytest.mark.parametrize("solver", ["anderson", "broyden"])
 def test_solvers_that_mix_states_are_refused(solver):
     with pytest.raises(Exception, match="its steps mix states of the past, but a delta update follows one state"):
-        flowbench.load("deltadeq_tiny", overrides=[f"solver={solver}"])
+        flowbench.load("deltadeq_tiny", None, [f"solver={solver}"])
 
 
 def test_our_checkpoints_of_deqflow_serve_deltadeq_and_the_other_way_round(tmp_path):
-    plain = flowbench.load("deqflow_tiny", overrides=["network.gma=true", "network.weight_norm=false"])
+    plain = flowbench.load("deqflow_tiny", None, ["network.gma=true", "network.weight_norm=false"])
     delta = flowbench.load("deltadeq_tiny", save_ours(plain, tmp_path / "plain.ckpt"), ["network.delta.threshold=0.02"])
     assert delta.network.delta == Delta(threshold=0.02, scale="relative")
     for name, tensor in plain.network.state_dict().items():
@@ -297,7 +297,7 @@ def test_our_checkpoints_of_deqflow_serve_deltadeq_and_the_other_way_round(tmp_p
 
 
 def test_a_checkpoint_of_deltadeq_knows_its_rule(tmp_path):
-    model = flowbench.load("deltadeq_tiny", overrides=["network.delta.rule=element", "network.delta.memory=reference"])
+    model = flowbench.load("deltadeq_tiny", None, ["network.delta.rule=element", "network.delta.memory=reference"])
     again = flowbench.load(save_ours(model, tmp_path / "ours.ckpt"))
     assert again.network.delta == model.network.delta
     assert model.network.delta == Delta(rule="element", memory="reference", threshold=0.01, scale="relative")
@@ -305,7 +305,7 @@ def test_a_checkpoint_of_deltadeq_knows_its_rule(tmp_path):
 
 def test_the_global_motion_of_gma_is_propagated_like_the_rest():
     changes = ["network.gma=true", "network.delta.threshold=0", "network.deq.eval_steps=4"]
-    model = flowbench.load("deltadeq_tiny", overrides=changes)
+    model = flowbench.load("deltadeq_tiny", None, changes)
     torch.nn.init.ones_(model.network.update_block.gma.gamma)
     images = real_pair(64, 96)
     with_rule = model.estimate(*images).flow

@@ -232,7 +232,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path):
     [("tiny", 2_490_976), ("b", 5_242_816), ("l", 8_673_664), ("h", 13_394_752), ("g", 23_248_960)],
 )
 def test_parameter_count(name, parameters):
-    network = flowbench.load(f"deqflow_{name}").network
+    network = flowbench.load(f"deqflow_{name}", None).network
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
@@ -247,7 +247,7 @@ def test_multiplications_agree_with_the_published_count(name, hidden, encoders, 
     mask = 2e-9 * positions * (hidden * 256 * 9 + 256 * 576)
     context_share = 2e-9 * positions * hidden * (6 * 5) * hidden
     expected = scale * (encoders + steps * step) + correlation + mask - (steps - 1) * context_share
-    network = flowbench.load(f"deqflow_{name}", overrides=[f"network.deq.eval_steps={steps}"]).network
+    network = flowbench.load(f"deqflow_{name}", None, [f"network.deq.eval_steps={steps}"]).network
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*torch.rand(2, 1, 3, height, width))
     assert counter.get_total_flops() / 1e9 == pytest.approx(expected, rel=0.02)
@@ -256,7 +256,7 @@ def test_multiplications_agree_with_the_published_count(name, hidden, encoders, 
 def test_converged_pairs_may_leave_the_batch():
     """Dropped pairs end where frozen ones do; correlation, context and attention go along."""
     images = torch.rand(2, 3, 3, 64, 64)
-    model = flowbench.load("deqflow_tiny", overrides=["network.gma=true", "network.deq.eval_steps=6"])
+    model = flowbench.load("deqflow_tiny", None, ["network.gma=true", "network.deq.eval_steps=6"])
     torch.nn.init.ones_(model.network.update_block.gma.gamma)
     whole = model.network.deq
     # At the third step, one of the three is below the tolerance, one on it, one above.

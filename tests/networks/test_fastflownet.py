@@ -38,12 +38,12 @@ def grid(flow: torch.Tensor, expected: dict) -> float:
 
 
 def test_parameter_count():
-    network = flowbench.load("fastflownet").network
+    network = flowbench.load("fastflownet", None).network
     assert sum(parameter.numel() for parameter in network.parameters()) == 1_366_114
 
 
 def test_multiplications_agree_with_the_published_count():
-    network = flowbench.load("fastflownet").network.to("meta")
+    network = flowbench.load("fastflownet", None).network.to("meta")
     images = torch.zeros(2, 1, 3, 448, 1024, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*images)
@@ -112,12 +112,12 @@ def test_loss_and_gradients_equal_the_published_implementation(model, precision)
 
 
 def test_the_default_objective_is_the_published_one():
-    assert flowbench.load("fastflownet").objective == MultiLevelLoss(weights=[0.005, 0.01, 0.02, 0.08, 0.32])
+    assert flowbench.load("fastflownet", None).objective == MultiLevelLoss(weights=[0.005, 0.01, 0.02, 0.08, 0.32])
 
 
 def test_unit_features_make_the_correlation_a_cosine():
     """Scaling one picture's features leaves the flow as it is."""
-    network = flowbench.load("fastflownet").network.double()
+    network = flowbench.load("fastflownet", None).network.double()
     features = torch.rand(1, 64, 5, 6, dtype=torch.float64), torch.rand(1, 64, 5, 6, dtype=torch.float64)
     assert torch.allclose(network.correlation(*features), network.correlation(features[0], 7 * features[1]))
     centre = DISPLACEMENTS.index((0, 0))
@@ -127,7 +127,7 @@ def test_unit_features_make_the_correlation_a_cosine():
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 130), (33, 200)])
 def test_any_size_gives_finite_flow(size):
-    flow = flowbench.load("fastflownet").estimate(torch.rand(3, *size), torch.rand(3, *size)).flow
+    flow = flowbench.load("fastflownet", None).estimate(torch.rand(3, *size), torch.rand(3, *size)).flow
     assert flow.shape == (1, 2, *size)
     assert flow.isfinite().all()
 

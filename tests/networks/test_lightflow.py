@@ -175,9 +175,9 @@ def test_an_estimate_of_pictures_equals_the_published_flow(tmp_path):
 @pytest.mark.parametrize("name", SIZES)
 def test_parameters_and_multiplications_agree_with_the_published_counts(name):
     parameters, megamacs = SIZES[name]
-    network = flowbench.load(name, overrides=["network.predictor_activation=true"]).network
+    network = flowbench.load(name, None, ["network.predictor_activation=true"]).network
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
-    plain = flowbench.load(name).network
+    plain = flowbench.load(name, None).network
     assert sum(parameter.numel() for parameter in plain.parameters()) == parameters - 5 * 4
     images = torch.zeros(2, 1, 3, 384, 512, device="meta")
     for one in (network, plain):
@@ -195,7 +195,7 @@ def test_weights_and_biases_are_as_many_as_the_published_recipe_tells_apart():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_an_official_checkpoint_tells_its_own_width(name, tmp_path):
-    width = flowbench.load(name).network.state_dict()["encoder.5.1.3.weight"].shape[0] / 1024
+    width = flowbench.load(name, None).network.state_dict()["encoder.5.1.3.weight"].shape[0] / 1024
     trained = LightFlow(width=width, predictor_activation=True)
     names = zip(golden.official_state("lightflow_w1"), trained.state_dict().values(), strict=True)
     state = {f"module.{name}": value for name, value in names}

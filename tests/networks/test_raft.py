@@ -32,7 +32,7 @@ def raft_model(case: str, tmp_path, iterations: int = 12) -> FlowModel:
 @pytest.mark.parametrize("case", CASES)
 def test_parameter_count(case):
     name, _, parameters = CASES[case]
-    assert sum(parameter.numel() for parameter in flowbench.load(name).network.parameters()) == parameters
+    assert sum(parameter.numel() for parameter in flowbench.load(name, None).network.parameters()) == parameters
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_multiplications_agree_with_the_published_count():
     iterations = 3
     expected = encoders + wider_context + correlation + pooled_levels + iterations * step + mask
     expected -= (iterations - 1) * context_share
-    network = flowbench.load("raft", overrides=[f"network.eval_iterations={iterations}"]).network
+    network = flowbench.load("raft", None, [f"network.eval_iterations={iterations}"]).network
     images = torch.zeros(2, 1, 3, 440, 1024, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.to("meta")(images[0], images[1])
@@ -157,14 +157,14 @@ def test_multiplications_agree_with_the_published_count():
 
 
 def test_a_picture_below_the_pyramid_is_refused():
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
     with pytest.raises(FlowBenchError, match="5x5 pixels is too small"):
         model.estimate(torch.zeros(3, 5, 5), torch.zeros(3, 5, 5))
 
 
 @pytest.mark.parametrize("side", [57, 64, 100, 127])
 def test_small_sizes_give_finite_flow(side):
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=2"])
     flow = model.estimate(torch.rand(3, side, 70), torch.rand(3, side, 70)).flow
     assert flow.shape == (1, 2, side, 70)
     assert flow.isfinite().all()

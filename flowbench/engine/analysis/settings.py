@@ -20,7 +20,7 @@ class AnalyseSettings(Settings):
     """What `analyse` takes; conf/analyse.yaml has the same names and defaults."""
 
     ckpt: str | Path | None = None
-    """The checkpoint, ours or official; it has to be given."""
+    """The checkpoint, ours or official, or the name of weights; it has to be given."""
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     input: str | Path | Sequence[str | Path] = ("assets/sintel/frame_0016.png", "assets/sintel/frame_0017.png")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from flowbench.builder import TARGET, targets
@@ -17,10 +18,14 @@ from flowbench.checkpoints.families import model_of
 from flowbench.checkpoints.read import SETTINGS, check_weights, is_ours, load_weights, read_checkpoint
 from flowbench.checkpoints.settings import build_remembered, merged, plain_settings, refuse_interpolations
 from flowbench.configs import build, plain, resolved
+from flowbench.engine.config.groups import model_config
 from flowbench.engine.config.value_checks import check_plain_group
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import TRAINING_SIZE, FlowModel, Optimisation
+from flowbench.pretrained import DEFAULT, Located, Weights, locate, sha256_of, shipped_weights
 from flowbench.targets import Find, find_own, find_part
+
+log = logging.getLogger(__name__)
 
 # Under what names training programs store the weights beside other things.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model")
@@ -54,8 +59,15 @@ def _family(config: Mapping[str, Any] | DictConfig, find: Find) -> type[FlowMode
 def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tuple[FlowModel, Mapping[str, Any]]:
     """A model in eval mode with a checkpoint's weights, and the settings that the checkpoint remembers.
 
-    Ours knows its model, whose settings `config` may change; an official checkpoint needs the whole config.
+    Args:
+        checkpoint: a file, or the name of weights (`flowbench.pretrained`).
+        config: a config of conf/model, or changes. Ours and named weights know their model, whose settings it may change; an
+            official file needs the whole config.
     """
+    located = _located(checkpoint)
+    if located.entry is not None:
+        config = _config_of(located.entry, config)
+    checkpoint = located.path
     contents = read_checkpoint(checkpoint)
     settings = plain_settings(contents[SETTINGS]) if is_ours(contents) else {}
     if settings:
@@ -68,17 +80,47 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
             f"'{checkpoint}' was not written by FlowBench and does not say which model it is: add model="
             f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
-    _load(model, contents, checkpoint)
+    _load(model, contents, located)
     return model.eval(), settings
+
+
+def _located(checkpoint: str | Path) -> Located:
+    """The file; of named weights, the log has what they are."""
+    located = locate(checkpoint)
+    if entry := located.entry:
+        digits = sha256_of(located.path)[:8]
+        log.info("weights: %s from %s, sha256 %s..., trained on %s", entry.name, entry.source, digits, entry.trained_on)
+    return located
+
+
+def _config_of(entry: Weights, config: DictConfig | None) -> DictConfig:
+    """The config that was asked for, or else that of the named weights' model with the changes that were."""
+    if config and TARGET in config:
+        return config
+    own = model_config(entry.model, entry.overrides)
+    if not config:
+        return own
+    changed = merged(plain(own), plain(config))
+    check_plain_group("model", changed)
+    return OmegaConf.create(changed)
+
+
+def shipped_weights_for(config: DictConfig | None) -> str:
+    """The name of the shipped weights that serve where no checkpoint is given: those of the model, where one is named.
+
+    Raises FlowBenchError for a model that has none.
+    """
+    return shipped_weights(str(config.name)).name if config and TARGET in config else DEFAULT
 
 
 def _is_size(found: Any) -> bool:
     return isinstance(found, list) and len(found) == 2 and all(type(side) is int and side > 0 for side in found)
 
 
-def _load(model: FlowModel, contents: Mapping[str, Any], checkpoint: str | Path) -> None:
-    held = None if is_ours(contents) else model_of(official_state(contents))
-    load_weights(model.network, network_weights(model, contents), source=checkpoint, held=held)
+def _load(model: FlowModel, contents: Mapping[str, Any], located: Located) -> None:
+    named = located.entry.model if located.entry else None
+    held = named or (None if is_ours(contents) else model_of(official_state(contents)))
+    load_weights(model.network, network_weights(model, contents), source=located.path, held=held)
 
 
 def _from_ours(
@@ -128,8 +170,9 @@ def _for_official(config: DictConfig, contents: Mapping[str, Any]) -> FlowModel:
 
 
 def start_from(model: FlowModel, checkpoint: str | Path) -> None:
-    """Copies a checkpoint's weights, ours or official, into a model that keeps its own settings."""
-    contents = read_checkpoint(checkpoint)
+    """Copies a checkpoint's weights, ours, official or named, into a model that keeps its own settings."""
+    located = _located(checkpoint)
+    contents = read_checkpoint(located.path)
     if is_ours(contents):
         trained_with = plain_settings(contents[SETTINGS])["model"]["network"]
     else:
@@ -142,7 +185,7 @@ def start_from(model: FlowModel, checkpoint: str | Path) -> None:
                 f"The weights in '{checkpoint}' need {needed}, but the model has {str(own[name]).lower()}: add {needed}, or "
                 "start from other weights."
             )
-    _load(model, contents, checkpoint)
+    _load(model, contents, located)
 
 
 def network_weights(model: FlowModel, contents: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ class EvaluateSettings(Settings):
     """What `evaluate` takes; conf/evaluate.yaml has the same names and defaults."""
 
     ckpt: str | Path | None = None
-    """The checkpoint, ours or official; it has to be given."""
+    """The checkpoint, ours or official, or the name of weights; it has to be given."""
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     data: DictConfig | tuple[DictConfig, ...] | None = None

@@ -20,7 +20,7 @@ class PredictSettings(Settings):
     """What `predict` takes; conf/predict.yaml has the same names and defaults."""
 
     ckpt: str | Path | None = None
-    """The checkpoint, ours or official; it has to be given."""
+    """The checkpoint, ours or official, or the name of weights; the shipped weights if None."""
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     input: str | Path | Sequence[str | Path] | None = None
@@ -74,8 +74,6 @@ class PredictSettings(Settings):
             self._check_submission()
 
     def _check_source(self) -> None:
-        if not self.ckpt:
-            raise FlowBenchError("No checkpoint was given, and fresh weights would predict noise: add ckpt=<file>.")
         if self.input and self.data is not None:
             raise FlowBenchError(f"input={self.input} and data={self.data.get('name')} exclude each other: give one.")
         if not self.input and self.data is None:
