@@ -20,7 +20,7 @@ from flowbench.engine.prediction.loop import PairStream, Prediction, Totals, pre
 from flowbench.engine.prediction.predictor import frame_runs
 from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.warm_start import warm_start_lines
-from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sinks
+from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sinks, video_suffix
 from flowbench.engine.run import Run
 from flowbench.engine.run.devices import chosen_device
 from flowbench.io import FrameSource, open_frames
@@ -29,7 +29,7 @@ from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
 from flowbench.structures import EvalProtocol
 
-VIDEO = "side_by_side.mp4"
+VIDEO = "side_by_side"
 SUMMARY = "summary.json"
 _FPS_OF_PICTURES = 24.0
 
@@ -38,7 +38,7 @@ _FPS_OF_PICTURES = 24.0
 class PredictionResult:
     """What a prediction did.
 
-    folder: holds flow/<frame>.<format>, pictures/<frame>.png and side_by_side.mp4, and with backward=true
+    folder: holds flow/<frame>.<format>, pictures/<frame>.png and side_by_side.webm, and with backward=true
     backward_flow/<frame>.<format> and backward_pictures/<frame>.png; <frame> is the one that the flow starts from, and for a
     data set the pair's key. With submission=true, submission/ holds the files that the server takes. written: those of them
     that were asked for. seconds: for all pairs, with reading and writing. mean_flow: the mean length of the vectors from
@@ -113,7 +113,8 @@ def _with_video(
         yield sinks
         return
     fps = settings.fps or source.fps or _FPS_OF_PICTURES
-    with SideBySideVideo.open(folder / VIDEO, fps=fps, max_flow=settings.max_flow) as video:
+    path = folder / f"{VIDEO}{video_suffix()}"
+    with SideBySideVideo.open(path, fps=fps, max_flow=settings.max_flow) as video:
         yield [*sinks, video]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import numpy as np
 
 from flowbench.io import Frame, write_flow, write_image, write_video
 from flowbench.io.names import inside
-from flowbench.io.video_writer import VideoWriter
+from flowbench.io.video_writer import VideoWriter, can_write
 from flowbench.report.colour import flow_to_image, wheel_image
 from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid, scaled
+
+log = logging.getLogger(__name__)
 
 # The widths between which a frame is shown in the video: captions stay readable, and two fit on a screen.
 _NARROWEST, _WIDEST = 256, 1280
@@ -59,6 +62,17 @@ def file_sinks(folder: Path, file_format: str, pictures: bool, max_flow: float |
     if pictures:
         sinks.append(FlowPictures(folder / f"{prefix}pictures", max_flow))
     return sinks
+
+
+def video_suffix() -> str:
+    """.webm, which browsers play; with a warning .mp4, which they do not, where OpenCV was built without VP8."""
+    if can_write(".webm"):
+        return ".webm"
+    log.warning(
+        "This OpenCV cannot write WebM (VP8): the video is an MPEG-4, which players show, but no browser. "
+        "pip's opencv-python-headless can."
+    )
+    return ".mp4"
 
 
 class SideBySideVideo:
