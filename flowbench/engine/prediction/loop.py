@@ -97,10 +97,14 @@ def predict_pairs(
     """
     cascade = chosen_cascade(settings.cascade)
     predict_forward = PairPredictor(
-        model, precision=settings.precision, warm_start=settings.warm_start, cascade=cascade
+        model,
+        precision=settings.precision,
+        warm_start=settings.warm_start,
+        cascade=cascade,
+        sizes=settings.sizes,
     )
     # The flow from second to first image cannot be carried on to the next pair: it starts afresh in each.
-    predict_backward = PairPredictor(model, precision=settings.precision, cascade=cascade)
+    predict_backward = PairPredictor(model, precision=settings.precision, cascade=cascade, sizes=settings.sizes)
     compare = _comparison(settings, model)
     totals = Totals()
     with _progress(stream.pairs) as advance:
@@ -123,7 +127,7 @@ def predict_pairs(
 def _comparison(settings: PredictSettings, model: FlowModel) -> ColdComparison | None:
     if not settings.compare_cold:
         return None
-    predict_cold = PairPredictor(model, precision=settings.precision)
+    predict_cold = PairPredictor(model, precision=settings.precision, sizes=settings.sizes)
     return ColdComparison(predict_cold, predict_cold.costs)
 
 

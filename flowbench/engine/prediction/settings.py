@@ -13,6 +13,8 @@ from flowbench.engine.config.kinds import Count, Positive, Precision
 from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
 from flowbench.models.cascade import chosen_cascade
+from flowbench.models.sizes import Sizes, estimation_size
+from flowbench.models.tiles import chosen_tiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,14 @@ class PredictSettings(Settings):
     """Predict the flow from each second image to the first, too."""
     cascade: Literal["auto"] | Sequence[int] | None = None
     """Coarse to fine: factors such as [4, 2, 1], or auto; at once if None."""
+    scale: Positive | None = None
+    """By which images are enlarged or shrunk before; the flow is that of the image's own size."""
+    max_side: Count | None = None
+    """Pixels of the longer side, to which larger images are shrunk before; in place of scale."""
+    tile: Count | None = None
+    """Pixels of the squares that are estimated one at a time, in bounded memory; the whole image at once if None."""
+    overlap: Count | None = None
+    """Pixels that neighbouring tiles share; a quarter of a tile if None."""
     warm_start: bool = False
     """Start from the previous pair's flow."""
     compare_cold: bool = False
@@ -64,10 +74,17 @@ class PredictSettings(Settings):
     precision: Precision = "32-true"
     """What the network computes in."""
 
+    @property
+    def sizes(self) -> Sizes:
+        """As `FlowModel.estimate` takes them."""
+        return Sizes(scale=self.scale, max_side=self.max_side, tile=self.tile, overlap=self.overlap)
+
     def check(self) -> None:
         self._check_source()
         self._check_warm_start()
         chosen_cascade(self.cascade, warm_start=self.warm_start)
+        chosen_tiles(self.tile, self.overlap, warm_start=self.warm_start)
+        estimation_size((1, 1), scale=self.scale, max_side=self.max_side)
         if self.data is not None:
             self._check_data(self.data)
         if self.submission:
