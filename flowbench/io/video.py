@@ -47,14 +47,14 @@ def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None 
 
 
 class VideoFrames:
-    """A video file: a FrameSource whose count is what the file's header claims. repeated: how many frames of the last
-    iteration are the same as the one before."""
+    """A video file: a FrameSource whose count is what the file's header claims. read: how many frames the
+    last iteration has read. repeated: how many of them are the same as the one before."""
 
     def __init__(self, path: str | Path):
         """Raises FlowBenchError when the file is no readable video, holds fewer than two frames, or seems to show one image
         only: so OpenCV gives interlaced video, which it cannot convert."""
         self.path = Path(path)
-        self.repeated = 0
+        self.read = self.repeated = 0
         with open_capture(self.path) as capture:
             claimed = _positive(capture.get(cv2.CAP_PROP_FRAME_COUNT))
             self.count = None if claimed is None else int(claimed)
@@ -70,7 +70,7 @@ class VideoFrames:
                 )
 
     def __iter__(self) -> Iterator[Frame]:
-        self.repeated = 0
+        self.read = self.repeated = 0
         with open_capture(self.path) as capture:
             shape, before = None, None
             for index in count():
@@ -87,6 +87,7 @@ class VideoFrames:
                 sparse = image[::8, ::8].copy()
                 self.repeated += before is not None and np.array_equal(sparse, before)
                 before = sparse
+                self.read = index + 1
                 yield Frame(f"frame_{index:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def _changes(self, capture: cv2.VideoCapture, image: np.ndarray) -> bool:

@@ -19,19 +19,25 @@ from flowbench.models.sizes import Sizes
 from flowbench.structures import FlowOutput
 
 
-def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
-    """Runs of at most `pairs` + 1 frames, each from the last frame of the run before; fewer than two frames give none.
+def frame_runs(frames: Iterable[Frame], pairs: int, gap: int = 1) -> Iterator[list[Frame]]:
+    """Runs of frames, each of which makes a pair with the one that comes `gap` later; every pair is in one run.
 
-    The list is emptied before the next run is read, so that no more frames than one run's are ever held.
+    The list is emptied but for the frames of pairs to come before the next run is read, so that no more frames than one
+    run's are ever held.
+
+    Args:
+        frames: one after the other.
+        pairs: at most so many in a run.
+        gap: from the first frame of a pair to its second.
     """
     stream = iter(frames)
-    run = list(islice(stream, 1))
+    run = list(islice(stream, gap))
     while True:
         run.extend(islice(stream, pairs))
-        if len(run) < 2:
+        if len(run) <= gap:
             return
         yield run
-        del run[:-1]
+        del run[:-gap]
 
 
 class PairPredictor:

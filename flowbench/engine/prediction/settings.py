@@ -9,7 +9,7 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from flowbench.engine.config.kinds import Count, Positive, Precision
+from flowbench.engine.config.kinds import Amount, Count, Positive, Precision
 from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
 from flowbench.models.cascade import chosen_cascade
@@ -47,8 +47,18 @@ class PredictSettings(Settings):
     """Pixels of the fullest colour; each image's longest flow if None, and a steady scale in the video."""
     white: Count | None = None
     """The value of white in 16-bit images of input; 65535 if None."""
+    every: Count = 1
+    """Take each so-manieth frame of input only."""
+    gap: Count = 1
+    """Pair each frame with the one that comes so many later."""
     backward: bool = False
-    """Predict the flow from each second image to the first, too."""
+    """Predict the flow from each second image to the first, too, and the pixels that are occluded in it."""
+    occlusion_relative: Amount = 0.01
+    """The share of the squared flows by which forward and backward flow may differ where nothing is occluded."""
+    occlusion_absolute: Amount = 0.5
+    """What they may differ by besides, pixels^2."""
+    moving_threshold: Amount = 0.5
+    """Pixels from which on a pixel counts as moving in motion.csv."""
     cascade: Literal["auto"] | Sequence[int] | None = None
     """Coarse to fine: factors such as [4, 2, 1], or auto; at once if None."""
     scale: Positive | None = None
@@ -106,6 +116,11 @@ class PredictSettings(Settings):
                 f"warm_start=true starts each pair from the one before, but batch_size={self.batch_size} computes them "
                 "at once: set batch_size=1, or leave warm_start out."
             )
+        if self.warm_start and self.gap != 1:
+            raise FlowBenchError(
+                f"warm_start=true starts each pair from the one that ends where it begins, but with gap={self.gap} the one "
+                f"before ends elsewhere: use every={self.gap}, or leave one of them out."
+            )
         if self.compare_cold and not self.warm_start:
             raise FlowBenchError(
                 "compare_cold=true says what a warm start saved, but warm_start=false: add warm_start=true, or leave "
@@ -113,6 +128,9 @@ class PredictSettings(Settings):
             )
 
     def _check_data(self, data: DictConfig) -> None:
+        for name, value in (("every", self.every), ("gap", self.gap)):
+            if value != 1:
+                raise FlowBenchError(f"{name}={value} is for input; the pairs of a data set are given. Leave it out.")
         if "_target_" not in data:
             raise FlowBenchError("Changes of data need the data set that they change: add data=<name>.")
         if self.batch_size != 1:

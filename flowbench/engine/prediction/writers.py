@@ -32,6 +32,28 @@ class Sink(Protocol):
     def __call__(self, frame: Frame, flow: np.ndarray) -> None: ...
 
 
+class PairSink(Protocol):
+    """Takes each first frame of a pair with the flow (H, W, 2), pixels, that starts from it, and where there is a flow back,
+    the pixels (H, W) bool that are occluded in the second. path: as of a Sink."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def __call__(self, frame: Frame, flow: np.ndarray, occluded: np.ndarray | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class OcclusionMasks:
+    """Writes <path>/<frame>.png, white where a pixel of the frame is occluded in the other one of the pair."""
+
+    path: Path
+
+    def __call__(self, frame: Frame, flow: np.ndarray, occluded: np.ndarray | None) -> None:
+        if occluded is not None:
+            mask = np.repeat(np.uint8(255) * occluded[..., None], 3, axis=-1)
+            write_image(inside(self.path, f"{frame.name}.png"), mask)
+
+
 @dataclass(frozen=True)
 class FlowFiles:
     """Writes <path>/<frame>.<file_format>, which is flo, png (KITTI) or npz."""
@@ -62,6 +84,11 @@ def file_sinks(folder: Path, file_format: str, pictures: bool, max_flow: float |
     if pictures:
         sinks.append(FlowPictures(folder / f"{prefix}pictures", max_flow))
     return sinks
+
+
+def occlusion_masks(folder: Path, backward: bool) -> list[PairSink]:
+    """Those that fill <folder>/occluded, where there is a backward flow to tell them by."""
+    return [OcclusionMasks(folder / "occluded")] if backward else []
 
 
 def video_suffix() -> str:
