@@ -25,6 +25,7 @@ from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sink
 from flowbench.engine.run import Run
 from flowbench.engine.run.devices import chosen_device
 from flowbench.io import FrameSource, open_frames
+from flowbench.io.camera import CameraFrames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
@@ -121,7 +122,7 @@ def _pairs(frames: int, settings: PredictSettings) -> int:
 def _with_video(
     settings: PredictSettings, folder: Path, source: FrameSource, sinks: list[Sink]
 ) -> Iterator[list[Sink]]:
-    if not (isinstance(source, VideoFrames) if settings.video == "auto" else settings.video):
+    if not (isinstance(source, VideoFrames | CameraFrames) if settings.video == "auto" else settings.video):
         yield sinks
         return
     # Every second frame at half the speed takes as long as all of them.

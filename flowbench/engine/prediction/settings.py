@@ -26,7 +26,7 @@ class PredictSettings(Settings):
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     input: str | Path | Sequence[str | Path] | None = None
-    """A video, a folder of frames, a pattern such as 'frames/*.png', or a list of two images or more."""
+    """A video, a TIFF stack, camera:0, a folder of frames, a pattern such as 'frames/*.png', or a list of images."""
     data: DictConfig | None = None
     """A data set in place of input."""
     split: Split = "test"
