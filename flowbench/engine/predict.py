@@ -16,8 +16,9 @@ from rich.console import Console
 from flowbench.engine.config.models import load_model
 from flowbench.engine.config.protocols import follow_protocol
 from flowbench.engine.prediction.dataset import prediction_of_data
-from flowbench.engine.prediction.loop import PairStream, Prediction, Totals, predict_pairs
+from flowbench.engine.prediction.loop import FPS_OF_PICTURES, PairStream, Prediction, Totals, predict_pairs
 from flowbench.engine.prediction.motion import motion_table
+from flowbench.engine.prediction.page import how_it_was_made, prediction_page
 from flowbench.engine.prediction.predictor import frame_runs
 from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.warm_start import warm_start_lines
@@ -33,19 +34,20 @@ from flowbench.structures import EvalProtocol
 
 VIDEO = "side_by_side"
 SUMMARY = "summary.json"
-_FPS_OF_PICTURES = 24.0
+# What to open first, of what there is.
+_OPENED_FIRST = ("index.html", f"{VIDEO}.webm", f"{VIDEO}.mp4", "pictures")
 
 
 @dataclass(frozen=True)
 class PredictionResult:
     """What a prediction did.
 
-    folder: holds flow/<frame>.<format>, pictures/<frame>.png, side_by_side.webm and motion.csv, and with backward=true
-    backward_flow/<frame>.<format>, backward_pictures/<frame>.png and occluded/<frame>.png; <frame> is the one that the flow
-    starts from, and for a data set the pair's key. With submission=true, submission/ holds the files that the server takes.
-    written: those of them that were asked for. seconds: for all pairs, with reading and writing. mean_flow: the mean length
-    of the vectors from first to second image, pixels. warm_start: with warm_start=true `warm_start_summary`, which
-    <folder>/summary.json holds, too.
+    folder: holds flow/<frame>.<format>, pictures/<frame>.png, side_by_side.webm, motion.csv and index.html, and with
+    backward=true backward_flow/<frame>.<format>, backward_pictures/<frame>.png and occluded/<frame>.png; <frame> is the one
+    that the flow starts from, and for a data set the pair's key. With submission=true, submission/ holds the files that the
+    server takes. written: those of them that were asked for. seconds: for all pairs, with reading and writing. mean_flow:
+    the mean length of the vectors from first to second image, pixels. warm_start: with warm_start=true
+    `warm_start_summary`, which <folder>/summary.json holds, too.
     """
 
     folder: Path
@@ -71,9 +73,14 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     started = time.perf_counter()
     with prediction.forward as forward:
         totals = predict_pairs(settings, model, prediction, forward)
+    written = [sink.path for sink in (*forward, *prediction.backward)]
+    written += [sink.path for sink in (*prediction.masks, prediction.motion)]
     prediction.motion.write()
-    sinks = (*forward, *prediction.backward, *prediction.masks, prediction.motion)
-    written = [sink.path for sink in sinks]
+    if prediction.page is not None:
+        video = next((sink.path for sink in forward if isinstance(sink, SideBySideVideo)), None)
+        made = how_it_was_made(settings, model, run)
+        prediction.page.write(prediction.title, prediction.motion, made, prediction.fps, video)
+        written.append(prediction.page.path)
     if totals.warm_start is not None:
         written.append(_write_summary(folder, totals))
     seconds = time.perf_counter() - started
@@ -94,6 +101,9 @@ def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
 def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction:
     given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input or ()]
     source = open_frames(given, white=settings.white)
+    # Every second frame at half the speed takes as long as all of them.
+    fps = settings.fps or (source.fps / settings.every if source.fps else FPS_OF_PICTURES)
+    called = ", ".join(given) if isinstance(given, list) else str(given)
     known = [count for count in (settings.limit, source.count and _pairs(source.count, settings)) if count]
     # The end of the input stays the end of what is taken from it: then a video's own count can be held against it.
     frames = islice(source, None, None, settings.every)
@@ -103,12 +113,15 @@ def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction
         stream=PairStream(
             runs=frame_runs(frames, settings.batch_size, settings.gap),
             pairs=min(known, default=None),
-            source=", ".join(given) if isinstance(given, list) else str(given),
+            source=called,
             gap=settings.gap,
         ),
-        forward=_with_video(settings, folder, source, sinks()),
+        forward=_with_video(settings, folder, source, fps, sinks()),
         backward=sinks("backward_") if settings.backward else [],
         motion=motion_table(settings, folder),
+        title=f"Flow of {called}",
+        page=prediction_page(settings, folder),
+        fps=fps,
         masks=occlusion_masks(folder, settings.backward),
         notes=partial(_notes, source, settings.limit is None),
     )
@@ -120,13 +133,11 @@ def _pairs(frames: int, settings: PredictSettings) -> int:
 
 @contextmanager
 def _with_video(
-    settings: PredictSettings, folder: Path, source: FrameSource, sinks: list[Sink]
+    settings: PredictSettings, folder: Path, source: FrameSource, fps: float, sinks: list[Sink]
 ) -> Iterator[list[Sink]]:
     if not (isinstance(source, VideoFrames | CameraFrames) if settings.video == "auto" else settings.video):
         yield sinks
         return
-    # Every second frame at half the speed takes as long as all of them.
-    fps = settings.fps or (source.fps / settings.every if source.fps else _FPS_OF_PICTURES)
     path = folder / f"{VIDEO}{video_suffix()}"
     with SideBySideVideo.open(path, fps=fps, max_flow=settings.max_flow) as video:
         yield [*sinks, video]
@@ -159,5 +170,9 @@ def _print(result: PredictionResult, prediction: Prediction) -> None:
         console.print(line)
     for path in result.written:
         console.print(f"{path.stem.replace('_', ' ')}: {path}")
+    by_name = {path.name: path for path in result.written}
+    first = next((by_name[name] for name in _OPENED_FIRST if name in by_name), None)
+    if first is not None:
+        console.print(f"Open first: {first}")
     for note in prediction.notes(result.pairs):
         console.print(note)

@@ -101,18 +101,19 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         aside.write_bytes(encoded)
 
 
-def encode_image(image: np.ndarray, suffix: str, name: str = "image") -> bytes:
+def encode_image(image: np.ndarray, suffix: str, name: str = "image", *, quality: int = 90) -> bytes:
     """The bytes of an image file.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         suffix: of the format, with the dot.
         name: for the error's message.
+        quality: of WebP, up to 100.
     """
     if suffix not in SUFFIXES:
         raise FlowBenchError(f"{name}: unknown suffix {suffix!r} for an image. Known: {', '.join(SUFFIXES)}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise FlowBenchError(f"{name}: array of {image.shape}, {image.dtype}; (height, width, 3) uint8 is needed.")
     # OpenCV writes WebP without loss unless a quality is given, ten times the size.
-    options = [cv2.IMWRITE_WEBP_QUALITY, 90] if suffix == ".webp" else []
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality] if suffix == ".webp" else []
     return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()

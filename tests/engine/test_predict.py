@@ -84,7 +84,7 @@ def test_flow_is_the_models_estimate_in_every_batch_size(model, checkpoint, fold
         np.testing.assert_allclose(flow, expected, atol=1e-4)
     lengths = np.linalg.norm(np.stack(list(written.values())), axis=-1)
     assert (result.pairs, result.mean_flow) == (2, pytest.approx(lengths.mean(), rel=1e-4))
-    assert result.written == [tmp_path / name for name in ("flow", "pictures", "motion.csv")]
+    assert result.written == [tmp_path / name for name in ("flow", "pictures", "motion.csv", "index.html")]
 
 
 def test_warm_start_goes_on_from_the_previous_pair(model, checkpoint, folder, frames, tmp_path):
@@ -110,7 +110,7 @@ def test_backward_flow_is_named_for_the_second_frame(model, checkpoint, folder, 
 def test_formats(model, checkpoint, folder, frames, tmp_path, file_format, tolerance):
     pair = f"[{folder / 'frame_0018.png'},{folder / 'frame_0016.png'}]"
     run(checkpoint, f"input={pair}", f"output={tmp_path}", f"format={file_format}", "pictures=false")
-    assert {path.name for path in tmp_path.rglob("*.*")} == {f"frame_0018.{file_format}", "motion.csv"}
+    assert {path.name for path in tmp_path.rglob("*.*")} == {f"frame_0018.{file_format}", "motion.csv", "index.html"}
     (flow,) = flows(tmp_path / "flow", file_format).values()
     np.testing.assert_allclose(flow, estimated(model, frames[2], frames[0])[0], atol=tolerance)
 
@@ -126,7 +126,7 @@ def test_pictures_have_the_scale_that_was_asked_for(checkpoint, folder, tmp_path
 
 def test_video_of_pictures_shows_every_pair(checkpoint, folder, tmp_path):
     run(checkpoint, f"input={folder}", f"output={tmp_path}", "video=true", "fps=5", "format=none", "pictures=false")
-    assert {path.name for path in tmp_path.iterdir()} == {"side_by_side.webm", "motion.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"side_by_side.webm", "motion.csv", "index.html"}
     video = open_frames(tmp_path / "side_by_side.webm")
     # Frames enlarged to 256x197, with a caption of 30, a gap of 4 between them, and one row more to make it even.
     assert [frame.image.shape for frame in video] == [(197 + 30 + 1, 256 + 4 + 256, 3)] * 2

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from flowbench.engine.prediction.motion import MotionTable
+from flowbench.engine.prediction.page import PredictionPage
 from flowbench.engine.prediction.predictor import PairPredictor
 from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.warm_start import ColdComparison, warm_start_summary
@@ -32,6 +33,9 @@ from flowbench.models.base import FlowModel
 from flowbench.models.cascade import chosen_cascade
 from flowbench.ops.occlusion import occluded_pixels
 from flowbench.structures import EvalProtocol
+
+# At which images of no known speed are shown.
+FPS_OF_PICTURES = 24.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,18 @@ class Prediction:
     """What is predicted, and where it goes.
 
     forward, backward: what takes the flow to the second frame and from it; opened for as long as the prediction runs.
-    motion: the numbers of the pairs. masks: what takes the occluded pixels, where there is a flow from the second frame.
-    protocol: the data set's. notes: lines to print after so many pairs.
+    motion: the numbers of the pairs. title: of the page. page: shows the pairs, where one was asked for, and plays at fps.
+    masks: what takes the occluded pixels, where there is a flow from the second frame. protocol: the data set's. notes:
+    lines to print after so many pairs.
     """
 
     stream: PairStream
     forward: AbstractContextManager[list[Sink]]
     backward: list[Sink]
     motion: MotionTable
+    title: str
+    page: PredictionPage | None = None
+    fps: float = FPS_OF_PICTURES
     masks: list[PairSink] = field(default_factory=list)
     protocol: EvalProtocol = field(default_factory=EvalProtocol)
     notes: Callable[[int], Iterable[str]] = lambda pairs: ()
@@ -109,7 +117,8 @@ def predict_pairs(
     Raises FlowBenchError, which names the pair, where the model does, and where there is no pair.
     """
     stream, gap = prediction.stream, prediction.stream.gap
-    per_pair: list[PairSink] = [*prediction.masks, prediction.motion]
+    page = [] if prediction.page is None else [prediction.page]
+    per_pair: list[PairSink] = [*prediction.masks, prediction.motion, *page]
     cascade = chosen_cascade(settings.cascade)
     predict_forward = PairPredictor(
         model,

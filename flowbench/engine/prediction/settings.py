@@ -41,8 +41,10 @@ class PredictSettings(Settings):
     """The flow in colours, an image a pair; auto: unless it is a submission."""
     video: bool | Literal["auto"] = "auto"
     """Frame and flow side by side; auto: where the input is a video."""
+    page: bool | Literal["auto"] = "auto"
+    """index.html, which shows it all; auto: unless it is a submission."""
     fps: Positive | None = None
-    """Frames per second of that video; the input's own if None, 24 for images."""
+    """Frames per second of video and page; the input's own if None, 24 for images."""
     max_flow: Positive | None = None
     """Pixels of the fullest colour; each image's longest flow if None, and a steady scale in the video."""
     white: Count | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ class SideBySideVideo:
     def __init__(self, path: Path, video: VideoWriter, max_flow: float | None):
         self.path = path
         self._video = video
-        self._scale = SteadyScale() if max_flow is None else lambda flow: max_flow
+        self._scale = flow_scale(max_flow)
 
     @classmethod
     @contextmanager
@@ -131,6 +131,11 @@ def side_by_side(frame: Frame, flow: np.ndarray, max_flow: float) -> np.ndarray:
         captioned(colours, f"flow, scale {max_flow:.1f} px", wheel),
     ]
     return grid(cells, rows=1)
+
+
+def flow_scale(max_flow: float | None) -> Callable[[np.ndarray], float]:
+    """Gives the length of the fullest colour for each flow: max_flow pixels, or by default a `SteadyScale`."""
+    return SteadyScale() if max_flow is None else lambda flow: max_flow
 
 
 class SteadyScale:
