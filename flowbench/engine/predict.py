@@ -119,7 +119,7 @@ def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction
         forward=_with_video(settings, folder, source, fps, sinks()),
         backward=sinks("backward_") if settings.backward else [],
         motion=motion_table(settings, folder),
-        title=f"Flow of {called}",
+        title="Flow of " + ", ".join(Path(name).name for name in (given if isinstance(given, list) else [str(given)])),
         page=prediction_page(settings, folder),
         fps=fps,
         masks=occlusion_masks(folder, settings.backward),

@@ -24,6 +24,8 @@ _WHEEL = 110
 _MOST_POINTS = 500
 # A picture that moves: lower than of one that stands.
 _QUALITY = 80
+# What the table calls those whose names say too little.
+_COLUMNS = {"moving": "moving pixels", "occluded": "occluded pixels"}
 
 
 class FlowStrip:
@@ -137,12 +139,12 @@ def _motion(page: FlowPage) -> Section:
         ]
         content.append(plots(LinePlot(lines, x="pair", y="motion (px)")))
     shown = [page.rows[number] for number in page.strip.numbers]
-    content.append(html_table(shown, name="motion"))
+    content.append(html_table([{_COLUMNS.get(name, name): row[name] for name in row} for row in shown], name="motion"))
     content.append(
         note(
-            f"Lengths in pixels; moving: the share of pixels that move by {page.threshold:g} px or more, in %"
-            + ("; occluded: the share that is not visible in the second frame, in %" if "occluded" in shown[0] else "")
-            + ". motion.csv has the same of every pair."
+            f"Moving: by {page.threshold:g} px or more."
+            + (" Occluded: not visible in the second frame." if "occluded" in shown[0] else "")
+            + " motion.csv has the numbers of every pair."
         )
     )
     return section("Motion", *content)

@@ -76,8 +76,9 @@ def test_the_page_escapes_text_and_says_what_it_leaves_out(tmp_path):
     assert "Flow of &lt;clip&gt;" in page
     assert "&lt;best&gt;.ckpt" in page
     assert "predict.py &#x27;a &amp; b.mp4&#x27;" in page
+    assert all(name in page for name in ("mean (px)", "p95 (px)", "moving pixels (%)"))
     assert "A selection: 3 of 9 pairs, evenly spaced" in page
-    assert "move by 0.5 px or more" in page
+    assert "Moving: by 0.5 px or more." in page
     assert "http" not in re.sub(r'<meta http-equiv|xmlns="[^"]*"', "", page)
     assert page.count("data:image/webp") == 2 * 3 + 1
     assert "<video " not in page
@@ -122,8 +123,8 @@ def test_the_page_is_scrubbed_by_slider_keys_and_play_and_shows_its_video(tmp_pa
     told = dict(re.findall(r'data-(\S+)="([^"]*)"', shown[: shown.index("<head>")]))
     assert told["steps"] == "0 1 2 1 3 0"
     assert told["label"] == "1 / 4"
-    # 250 ms at ten a second.
-    assert told["played"] == "2"
+    # 250 ms at ten a second, and a timer that a busy machine delays.
+    assert told["played"] in {"1", "2"}
     assert told["video"] == "60"
     assert told["images-loaded"] == "9"
 
