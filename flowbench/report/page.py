@@ -18,6 +18,9 @@ from flowbench.io.image import encode_image
 from flowbench.report.charts import Chart
 from flowbench.report.figure_files import FOLDER, write_figures
 
+# Characters of a value that has a line of its own.
+_LONG = 100
+
 
 @dataclass(frozen=True)
 class Plots:
@@ -93,8 +96,15 @@ def note(text: str) -> str:
 
 def value_list(values: Mapping[str, Any], *, name: str = "settings") -> str:
     """Names with their values. Everything is escaped here. name: the id of the list."""
-    lines = (f"<div><dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd></div>" for key, value in values.items())
+    lines = (
+        f"<div{_class(str(value))}><dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd></div>"
+        for key, value in values.items()
+    )
     return f'<dl id="{escape(name)}">{"".join(lines)}</dl>'
+
+
+def _class(value: str) -> str:
+    return ' class="long"' if len(value) > _LONG else ""
 
 
 def captioned_image(image: np.ndarray, caption: str, *, quality: int = 90) -> str:
