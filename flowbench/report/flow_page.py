@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jinja2 import Environment
 
@@ -151,9 +152,9 @@ def _motion(page: FlowPage) -> Section:
 
 
 def _pair(name: str, image: np.ndarray, flow: np.ndarray, max_flow: float) -> str:
-    shown = image, flow_to_image(flow, max_flow=max_flow)
-    captions = name, f"flow, scale {max_flow:.1f} px"
-    return "".join(
-        captioned_image(scaled(each, _WIDEST) if each.shape[1] > _WIDEST else each, caption, quality=_QUALITY)
-        for each, caption in zip(shown, captions, strict=True)
-    )
+    if image.shape[1] > _WIDEST:
+        image = scaled(image, _WIDEST)
+        # Shrunk before it is coloured, which takes most of the time.
+        flow = cv2.resize(flow, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    shown = (image, name), (flow_to_image(flow, max_flow=max_flow), f"flow, scale {max_flow:.1f} px")
+    return "".join(captioned_image(each, caption, quality=_QUALITY) for each, caption in shown)

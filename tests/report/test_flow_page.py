@@ -134,3 +134,9 @@ def test_the_page_is_drawn(tmp_path):
     write(tmp_path / "index.html", 4)
     browse(tmp_path, f"--screenshot={tmp_path / 'page.png'}", (tmp_path / "index.html").as_uri())
     assert read_image(tmp_path / "page.png").std() > 10
+
+
+def test_wide_frames_are_shrunk_for_the_page():
+    made = FlowStrip()
+    made("wide", np.zeros((100, 1120, 3), np.uint8), np.zeros((100, 1120, 2), np.float32), lambda flow: 1.0)
+    assert made.pairs[0].count('width="560" height="50"') == 2
