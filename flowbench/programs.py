@@ -57,7 +57,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             _engine(
                 "predict",
                 "estimate the flow of a video or of images",
-                "ckpt input output format pictures video backward cascade warm_start iterations limit device",
+                "ckpt input output format pictures video backward cascade max_side tile every warm_start iterations limit device",
                 positional="input",
                 folder="",
             ),
@@ -73,12 +73,28 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             _engine("doctor", "check that the files of a data set are complete", "at_most workers", positional="data"),
             _engine("contact_sheet", "show samples of a data set", "split first count width", positional="data"),
             _engine("data_statistics", "compare two data sets", "split at_most size figures"),
+            (
+                "list",
+                Program(
+                    "flowbench.engine.listing:listing",
+                    "list models, data sets and weights",
+                    "what",
+                    ("what", "format"),
+                    "tools/list.py",
+                ),
+            ),
             _engine("choose_pictures", "find photographs and cut-outs for the built-in scenes", "folder to skip"),
             _engine(
                 "check_submission",
                 "check the files for a benchmark's server before the upload",
                 "submission",
                 positional="submission",
+            ),
+            _engine(
+                "release_weights",
+                "write a checkpoint's weights in half precision, with their card",
+                "ckpt name to measured",
+                positional="ckpt",
             ),
             _engine(
                 "analyse",

@@ -1,7 +1,6 @@
 """List models, data sets and weights: python tools/list.py weights"""
 
-from flowbench.engine.listing import listing
-from flowbench.engine.run.cli import command
+from flowbench.console import run_program
 
 if __name__ == "__main__":
-    command(listing, config="list", positional="what")
+    run_program("list")

@@ -16,34 +16,38 @@ from rich.console import Console
 from flowbench.engine.config.models import load_model, shipped_weights_for
 from flowbench.engine.config.protocols import follow_protocol
 from flowbench.engine.prediction.dataset import prediction_of_data
-from flowbench.engine.prediction.loop import PairStream, Prediction, Totals, predict_pairs
+from flowbench.engine.prediction.loop import FPS_OF_PICTURES, PairStream, Prediction, Totals, predict_pairs
+from flowbench.engine.prediction.motion import motion_table
+from flowbench.engine.prediction.page import how_it_was_made, prediction_page
 from flowbench.engine.prediction.predictor import frame_runs
 from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.warm_start import warm_start_lines
-from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sinks
+from flowbench.engine.prediction.writers import SideBySideVideo, Sink, file_sinks, occlusion_masks, video_suffix
 from flowbench.engine.run import Run
 from flowbench.engine.run.devices import chosen_device
 from flowbench.io import FrameSource, open_frames
+from flowbench.io.camera import CameraFrames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
 from flowbench.structures import EvalProtocol
 
-VIDEO = "side_by_side.mp4"
+VIDEO = "side_by_side"
 SUMMARY = "summary.json"
-_FPS_OF_PICTURES = 24.0
+# What to open first, of what there is.
+_OPENED_FIRST = ("index.html", f"{VIDEO}.webm", f"{VIDEO}.mp4", "pictures")
 
 
 @dataclass(frozen=True)
 class PredictionResult:
     """What a prediction did.
 
-    folder: holds flow/<frame>.<format>, pictures/<frame>.png and side_by_side.mp4, and with backward=true
-    backward_flow/<frame>.<format> and backward_pictures/<frame>.png; <frame> is the one that the flow starts from, and for a
-    data set the pair's key. With submission=true, submission/ holds the files that the server takes. written: those of them
-    that were asked for. seconds: for all pairs, with reading and writing. mean_flow: the mean length of the vectors from
-    first to second image, pixels. warm_start: with warm_start=true `warm_start_summary`, which <folder>/summary.json
-    holds, too.
+    folder: holds flow/<frame>.<format>, pictures/<frame>.png, side_by_side.webm, motion.csv and index.html, and with
+    backward=true backward_flow/<frame>.<format>, backward_pictures/<frame>.png and occluded/<frame>.png; <frame> is the one
+    that the flow starts from, and for a data set the pair's key. With submission=true, submission/ holds the files that the
+    server takes. written: those of them that were asked for. seconds: for all pairs, with reading and writing. mean_flow:
+    the mean length of the vectors from first to second image, pixels. warm_start: with warm_start=true
+    `warm_start_summary`, which <folder>/summary.json holds, too.
     """
 
     folder: Path
@@ -68,8 +72,15 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     model = _model(settings, prediction.protocol)
     started = time.perf_counter()
     with prediction.forward as forward:
-        totals = predict_pairs(settings, model, prediction.stream, forward, prediction.backward)
+        totals = predict_pairs(settings, model, prediction, forward)
     written = [sink.path for sink in (*forward, *prediction.backward)]
+    written += [sink.path for sink in (*prediction.masks, prediction.motion)]
+    prediction.motion.write()
+    if prediction.page is not None:
+        video = next((sink.path for sink in forward if isinstance(sink, SideBySideVideo)), None)
+        made = how_it_was_made(settings, model, run)
+        prediction.page.write(prediction.title, prediction.motion, made, prediction.fps, video)
+        written.append(prediction.page.path)
     if totals.warm_start is not None:
         written.append(_write_summary(folder, totals))
     seconds = time.perf_counter() - started
@@ -90,39 +101,56 @@ def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
 def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction:
     given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input or ()]
     source = open_frames(given, white=settings.white)
-    known = [count for count in (settings.limit, source.count and source.count - 1) if count]
-    frames = source if settings.limit is None else islice(source, settings.limit + 1)
+    # Every second frame at half the speed takes as long as all of them.
+    fps = settings.fps or (source.fps / settings.every if source.fps else FPS_OF_PICTURES)
+    called = ", ".join(given) if isinstance(given, list) else str(given)
+    known = [count for count in (settings.limit, source.count and _pairs(source.count, settings)) if count]
+    # The end of the input stays the end of what is taken from it: then a video's own count can be held against it.
+    frames = islice(source, None, None, settings.every)
+    frames = frames if settings.limit is None else islice(frames, settings.limit + settings.gap)
     sinks = partial(file_sinks, folder, settings.format, settings.pictures is not False, settings.max_flow)
     return Prediction(
         stream=PairStream(
-            runs=frame_runs(frames, settings.batch_size),
+            runs=frame_runs(frames, settings.batch_size, settings.gap),
             pairs=min(known, default=None),
-            source=", ".join(given) if isinstance(given, list) else str(given),
+            source=called,
+            gap=settings.gap,
         ),
-        forward=_with_video(settings, folder, source, sinks()),
+        forward=_with_video(settings, folder, source, fps, sinks()),
         backward=sinks("backward_") if settings.backward else [],
-        notes=partial(_notes, source, source.count if settings.limit is None else None),
+        motion=motion_table(settings, folder),
+        title="Flow of " + ", ".join(Path(name).name for name in (given if isinstance(given, list) else [str(given)])),
+        page=prediction_page(settings, folder),
+        fps=fps,
+        masks=occlusion_masks(folder, settings.backward),
+        notes=partial(_notes, source, settings.limit is None),
     )
+
+
+def _pairs(frames: int, settings: PredictSettings) -> int:
+    return max(0, -(-frames // settings.every) - settings.gap)
 
 
 @contextmanager
 def _with_video(
-    settings: PredictSettings, folder: Path, source: FrameSource, sinks: list[Sink]
+    settings: PredictSettings, folder: Path, source: FrameSource, fps: float, sinks: list[Sink]
 ) -> Iterator[list[Sink]]:
-    if not (isinstance(source, VideoFrames) if settings.video == "auto" else settings.video):
+    if not (isinstance(source, VideoFrames | CameraFrames) if settings.video == "auto" else settings.video):
         yield sinks
         return
-    fps = settings.fps or source.fps or _FPS_OF_PICTURES
-    with SideBySideVideo.open(folder / VIDEO, fps=fps, max_flow=settings.max_flow) as video:
+    path = folder / f"{VIDEO}{video_suffix()}"
+    with SideBySideVideo.open(path, fps=fps, max_flow=settings.max_flow) as video:
         yield [*sinks, video]
 
 
-def _notes(source: FrameSource, claimed_frames: int | None, pairs: int) -> Iterator[str]:
-    if claimed_frames not in (None, pairs + 1):
-        yield f"The video's header claims {claimed_frames} frames, but {pairs + 1} could be read."
-    if isinstance(source, VideoFrames) and source.repeated:
+def _notes(source: FrameSource, to_the_end: bool, pairs: int) -> Iterator[str]:
+    if not isinstance(source, VideoFrames):
+        return
+    if to_the_end and source.count not in (None, source.read):
+        yield f"The video's header claims {source.count} frames, but {source.read} could be read."
+    if source.repeated:
         yield (
-            f"Warning: {source.repeated} of {pairs + 1} frames are the same as the frame before: nothing moves there, or "
+            f"Warning: {source.repeated} of {source.read} frames are the same as the frame before: nothing moves there, or "
             "OpenCV could not decode them."
         )
 
@@ -142,5 +170,9 @@ def _print(result: PredictionResult, prediction: Prediction) -> None:
         console.print(line)
     for path in result.written:
         console.print(f"{path.stem.replace('_', ' ')}: {path}")
+    by_name = {path.name: path for path in result.written}
+    first = next((by_name[name] for name in _OPENED_FIRST if name in by_name), None)
+    if first is not None:
+        console.print(f"Open first: {first}")
     for note in prediction.notes(result.pairs):
         console.print(note)

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 _warned: set[int] = set()
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".j2k")
+# What a decoder has to give: three channels, and as many bits as there are.
+COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
 
 def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
@@ -36,7 +38,18 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
     """
     path = Path(path)
     data = read_bytes(path)
-    image = decode_pixels(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return rgb_image(path, decode_pixels(path, data, COLOUR), white, stated_white(data))
+
+
+def rgb_image(path: Path, image: np.ndarray, white: int | None, stated: int | None = None) -> np.ndarray:
+    """`read_image` of decoded pixels.
+
+    Args:
+        path: for errors and warnings.
+        image: (H, W, 3) BGR, decoded with the flags COLOUR.
+        white: as of `read_image`.
+        stated: the value of white that the file states, if it does.
+    """
     if image.dtype not in (np.uint8, np.uint16):
         raise FlowBenchError(f"{path}: an image of {image.dtype} values; 8 or 16 bits per channel are needed.")
     brightest, full = int(image.max()), int(np.iinfo(image.dtype).max)
@@ -46,7 +59,7 @@ def read_image(path: str | Path, *, white: int | None = None) -> np.ndarray:
             "give the value that stands for white, or none."
         )
     if white is None:
-        white = _white(path, stated_white(data), brightest, full)
+        white = _white(path, stated, brightest, full)
     if white != 255:
         image = ((image.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -88,18 +101,19 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         aside.write_bytes(encoded)
 
 
-def encode_image(image: np.ndarray, suffix: str, name: str = "image") -> bytes:
+def encode_image(image: np.ndarray, suffix: str, name: str = "image", *, quality: int = 90) -> bytes:
     """The bytes of an image file.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         suffix: of the format, with the dot.
         name: for the error's message.
+        quality: of WebP, up to 100.
     """
     if suffix not in SUFFIXES:
         raise FlowBenchError(f"{name}: unknown suffix {suffix!r} for an image. Known: {', '.join(SUFFIXES)}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise FlowBenchError(f"{name}: array of {image.shape}, {image.dtype}; (height, width, 3) uint8 is needed.")
     # OpenCV writes WebP without loss unless a quality is given, ten times the size.
-    options = [cv2.IMWRITE_WEBP_QUALITY, 90] if suffix == ".webp" else []
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality] if suffix == ".webp" else []
     return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()

@@ -25,6 +25,8 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_SCAN = 0xDA
 _JPEG_END = b"\xff\xd9"
+# The markers of a codestream's start and of its size.
+_JPEG2000_SIZE = b"\xff\x4f\xff\x51"
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_KIND = 256, 257, 254
 # Bits of its kind: a reduced copy of another page, a transparency mask.
 _TIFF_NO_PAGE = 0b101
@@ -41,7 +43,8 @@ def check_image(path: Path, data: bytes) -> None:
         if data.startswith(signature):
             return check(path, data)
     raise FlowBenchError(
-        f"{path}: starts with {data[:8]!r}, which is no image of a known format (PNG, JPEG, PPM, PGM, BMP, TIFF, WebP)."
+        f"{path}: starts with {data[:8]!r}, which is no image of a known format (PNG, JPEG, JPEG 2000, PPM, PGM, BMP, TIFF, "
+        "WebP)."
     )
 
 
@@ -129,17 +132,37 @@ def _check_bmp(path: Path, data: bytes) -> None:
     check_pixels(path, width, abs(height), room=255 * len(data) // 2)
 
 
+def _check_jpeg2000(path: Path, data: bytes) -> None:
+    start = data.find(_JPEG2000_SIZE)
+    if start < 0 or start + 22 > len(data):
+        raise _truncated(path, "JPEG 2000")
+    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+    # Within the packed pixels, too, 0xFF is never followed by this.
+    if data.find(_JPEG_END, start) < 0:
+        raise _truncated(path, "JPEG 2000")
+    # Wavelets leave nothing of an even area.
+    check_pixels(path, right - left, bottom - top, room=math.inf)
+
+
 def _check_tiff(path: Path, data: bytes) -> None:
+    _refuse_several(path, len(tiff_pages(path, data)))
+
+
+def tiff_pages(path: Path, data: bytes) -> list[int]:
+    """The places of a TIFF file's pages among its directories; reduced copies and transparency masks are no pages.
+
+    Raises FlowBenchError, naming the file, for a truncated file and impossible claims.
+    """
     order = "<" if data.startswith(b"II") else ">"
     try:
-        pages = list(_tiff_directories(data, order))
+        directories = list(_tiff_directories(data, order))
     except struct.error:
         raise _truncated(path, "TIFF") from None
-    # Fax coding of white paper has no limit worth the name.
-    first = pages[0] if pages else {}
-    check_pixels(path, first.get(_TIFF_WIDTH, 0), first.get(_TIFF_HEIGHT, 0), room=math.inf)
-    # Reduced copies and transparency masks are no pages.
-    _refuse_several(path, sum(not page.get(_TIFF_KIND, 0) & _TIFF_NO_PAGE for page in pages))
+    pages = [place for place, entry in enumerate(directories) if not entry.get(_TIFF_KIND, 0) & _TIFF_NO_PAGE]
+    for entry in [directories[place] for place in pages] or [{}]:
+        # Fax coding of white paper has no limit worth the name.
+        check_pixels(path, entry.get(_TIFF_WIDTH, 0), entry.get(_TIFF_HEIGHT, 0), room=math.inf)
+    return pages
 
 
 def _tiff_directories(data: bytes, order: str) -> Iterator[dict[int, int]]:
@@ -191,6 +214,8 @@ _CHECKS = {
     b"\x89PNG\r\n\x1a\n": _check_png,
     b"\xff\xd8\xff": _check_jpeg,
     **{f"P{kind}".encode(): _check_pnm for kind in range(1, 7)},
+    b"\0\0\0\x0cjP  \r\n\x87\n": _check_jpeg2000,
+    _JPEG2000_SIZE: _check_jpeg2000,
     b"BM": _check_bmp,
     b"II*\0": _check_tiff,
     b"MM\0*": _check_tiff,

@@ -1,4 +1,4 @@
-"""Frames of a video, a folder, a pattern or a list, one at a time."""
+"""Frames of a video, a camera, a folder, a TIFF stack, a pattern or a list, one at a time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import cv2
 import numpy as np
 
 from flowbench.errors import FlowBenchError
+from flowbench.io.camera import CameraFrames, is_camera
 from flowbench.io.frames import Frame, FrameSource, is_pattern, open_images
 from flowbench.io.image import SUFFIXES, read_image
+from flowbench.io.pages import SUFFIXES as PAGED_SUFFIXES
+from flowbench.io.pages import TiffPages, page_count
 
 # How many frames are looked at before a video is said to show one image only.
 # Frames that are compared with the first to find out that a video is a still: spread over it, or of unknown length, the next.
@@ -22,39 +25,49 @@ _LOOKED_AT, _NEXT_LOOKED_AT = 20, 500
 
 
 def open_frames(source: str | Path | Sequence[str | Path], *, white: int | None = None) -> FrameSource:
-    """The frames of a video file, a folder of images, a glob pattern or a list of image files.
+    """The frames of a video file, a camera, a folder of images, a TIFF stack, a glob pattern or a list of image files.
 
     Only the first frames are read before the source is iterated.
 
     Args:
-        source: one of these.
+        source: one of these; camera:0 is the first camera.
         white: the value of white in 16-bit images, see `read_image`.
 
     Raises FlowBenchError, naming the source, when it does not exist, cannot be read, or holds fewer than two frames.
     """
     if not isinstance(source, str | Path) or is_pattern(str(source)) or os.path.isdir(source):
         return open_images(source, white=white)
+    if is_camera(str(source)):
+        _refuse_white(white, source, "a camera")
+        return CameraFrames(str(source))
     if not os.path.exists(source):
         raise FlowBenchError(f"{source}: no such video, folder or pattern. Check the path.")
-    if Path(source).suffix.lower() in SUFFIXES:
+    suffix = Path(source).suffix.lower()
+    if suffix in PAGED_SUFFIXES and page_count(Path(source)) > 1:
+        return TiffPages(Path(source), white=white)
+    if suffix in SUFFIXES:
         read_image(source, white=white)
         raise FlowBenchError(
             f"{source}: one image; flow needs at least two. Give a folder, a pattern, or [first.png,second.png]."
         )
-    if white is not None:
-        raise FlowBenchError(f"white={white} is for 16-bit images, and {source} is a video: leave white out.")
+    _refuse_white(white, source, "a video")
     return VideoFrames(source)
 
 
+def _refuse_white(white: int | None, source: str | Path, kind: str) -> None:
+    if white is not None:
+        raise FlowBenchError(f"white={white} is for 16-bit images, and {source} is {kind}: leave white out.")
+
+
 class VideoFrames:
-    """A video file: a FrameSource whose count is what the file's header claims. repeated: how many frames of the last
-    iteration are the same as the one before."""
+    """A video file: a FrameSource whose count is what the file's header claims. read: how many frames the
+    last iteration has read. repeated: how many of them are the same as the one before."""
 
     def __init__(self, path: str | Path):
         """Raises FlowBenchError when the file is no readable video, holds fewer than two frames, or seems to show one image
         only: so OpenCV gives interlaced video, which it cannot convert."""
         self.path = Path(path)
-        self.repeated = 0
+        self.read = self.repeated = 0
         with open_capture(self.path) as capture:
             claimed = _positive(capture.get(cv2.CAP_PROP_FRAME_COUNT))
             self.count = None if claimed is None else int(claimed)
@@ -70,7 +83,7 @@ class VideoFrames:
                 )
 
     def __iter__(self) -> Iterator[Frame]:
-        self.repeated = 0
+        self.read = self.repeated = 0
         with open_capture(self.path) as capture:
             shape, before = None, None
             for index in count():
@@ -87,6 +100,7 @@ class VideoFrames:
                 sparse = image[::8, ::8].copy()
                 self.repeated += before is not None and np.array_equal(sparse, before)
                 before = sparse
+                self.read = index + 1
                 yield Frame(f"frame_{index:06d}", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def _changes(self, capture: cv2.VideoCapture, image: np.ndarray) -> bool:

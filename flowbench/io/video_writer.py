@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +15,18 @@ from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
 from flowbench.io.video import open_capture
 
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+# Browsers play VP8; VP9 takes OpenCV four times as long for the same quality, and nothing else that it encodes everywhere
+# do they play.
+_CODECS = {".webm": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
 
 
 @contextmanager
 def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
-    """A video that is complete when the block ends well, and absent otherwise: .mp4 (MPEG-4) or .avi (Motion JPEG).
+    """A video that is complete when the block ends well, and absent otherwise.
 
-        with write_video("flow.mp4", fps=25) as video:
+    By the suffix, .webm (VP8, which browsers play), .mp4 (MPEG-4, which they do not) or .avi (Motion JPEG).
+
+        with write_video("flow.webm", fps=25) as video:
             video.write(frame)
 
     Raises FlowBenchError, naming the file, for an unknown suffix, a speed that is not above zero, a codec that this
@@ -38,6 +44,15 @@ def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
         finally:
             writer.release()
         _check_complete(path, aside, writer.count)
+
+
+def can_write(suffix: str) -> bool:
+    """Whether the OpenCV that is installed has the codec of the suffix."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = _writer(Path(folder) / f"probe{suffix}", _CODECS[suffix], 24.0, (64, 64))
+        opened = writer.isOpened()
+        writer.release()
+        return opened
 
 
 class VideoWriter:
@@ -61,7 +76,7 @@ class VideoWriter:
         if frame.shape != (self._shape or frame.shape):
             raise FlowBenchError(f"{self._path}: frame {self.count} has shape {frame.shape}, the first {self._shape}.")
         self._shape = frame.shape
-        # MPEG-4 needs even sides, and OpenCV would cut a row or column off without a word.
+        # Both codecs need even sides, and OpenCV would cut a row or column off without a word.
         even = cv2.copyMakeBorder(frame, 0, frame.shape[0] % 2, 0, frame.shape[1] % 2, cv2.BORDER_REPLICATE)
         self._writer = self._writer or self._opened(width=even.shape[1], height=even.shape[0])
         self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
@@ -73,13 +88,31 @@ class VideoWriter:
 
     def _opened(self, width: int, height: int) -> cv2.VideoWriter:
         codec = _CODECS[self._path.suffix.lower()]
-        writer = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*codec), self._fps, (width, height))
+        writer = _writer(self._aside, codec, self._fps, (width, height))
         if not writer.isOpened():
             raise FlowBenchError(
                 f"{self._path}: OpenCV cannot write {codec} video here: its build lacks the codec, or the folder is "
-                "not writable. Try the suffix .avi, or write images instead."
+                "not writable. Try another suffix, or write images instead."
             )
         return writer
+
+
+def _writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
+    with _silent_stderr():
+        return cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """OpenCV prints, past every log level, that WebM has no number for VP8, and then writes it all the same."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_complete(path: Path, written: Path, count: int) -> None:

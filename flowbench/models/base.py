@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from functools import partial
+from typing import Any, TypedDict, Unpack
 
 import pytorch_lightning as pl
 import torch
@@ -19,9 +20,11 @@ from flowbench.metrics import FlowMetrics, sample_sums
 from flowbench.models.cascade import Cascade, CascadeLike, chosen_cascade
 from flowbench.models.images import ImageLike, image_batch
 from flowbench.models.sequences import WarmStart
+from flowbench.models.sizes import Sizes, estimation_size, resized_image
+from flowbench.models.tiles import Tiles, chosen_tiles
 from flowbench.networks.base import FlowNetwork, IterativeNetwork, whole_number
 from flowbench.objectives import Objective
-from flowbench.ops.padding import InputPadder, Padder
+from flowbench.ops.padding import InputPadder, Padder, resized_flow
 from flowbench.structures import EvalProtocol, FlowBatch, FlowOutput, ImageSizeError, NonFiniteLossError
 
 # What an optimiser takes: parameters, or groups of them with settings of their own.
@@ -182,7 +185,12 @@ class FlowModel(pl.LightningModule):
             self.set_iterations(protocol.updates)
 
     def estimate(
-        self, image1: ImageLike, image2: ImageLike, reuse: Any = None, cascade: CascadeLike = None
+        self,
+        image1: ImageLike,
+        image2: ImageLike,
+        reuse: Any = None,
+        cascade: CascadeLike = None,
+        **sizes: Unpack[Sizes],
     ) -> FlowOutput:
         """Flow between images of any size, in eval mode, without gradients.
 
@@ -194,15 +202,26 @@ class FlowModel(pl.LightningModule):
             reuse: FlowOutput.reuse of the previous pair.
             cascade: Coarse-to-fine estimates: the factors by which the images are shrunk, such as [4, 2, 1]; "auto" for as
                 many halvings as bring them to the training size; None for a plain estimate.
+            sizes: scale and max_side, of which one at most, for estimates at another size, and tile and overlap for
+                estimates in bounded memory, see `Sizes`.
 
         Returns flow (B, 2, H, W), pixels at the images' own size. Raises FlowBenchError for values outside these ranges,
         other shapes, and images that differ in size.
         """
-        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse, cascade)
+        return self.estimate_batch(self._as_batch(image1), self._as_batch(image2), reuse, cascade, **sizes)
 
     @torch.no_grad()
     def estimate_batch(
-        self, image1: Tensor, image2: Tensor, reuse: Any = None, cascade: CascadeLike = None
+        self,
+        image1: Tensor,
+        image2: Tensor,
+        reuse: Any = None,
+        cascade: CascadeLike = None,
+        *,
+        scale: float | None = None,
+        max_side: int | None = None,
+        tile: int | None = None,
+        overlap: int | None = None,
     ) -> FlowOutput:
         """`estimate` for images as FlowBatch holds them. Their values are not checked: that would wait for a GPU.
 
@@ -211,33 +230,48 @@ class FlowModel(pl.LightningModule):
             image2: As image1.
             reuse: FlowOutput.reuse of the previous pair.
             cascade: As of `estimate`.
+            scale, max_side, tile, overlap: As `Sizes` has them.
         """
         parameter = next(self.parameters())
         image1, image2 = (image.to(device=parameter.device, dtype=parameter.dtype) for image in (image1, image2))
         if image1.shape != image2.shape:
             raise FlowBenchError(_difference(image1, image2))
         height, width = image1.shape[-2:]
+        size = estimation_size((height, width), scale=scale, max_side=max_side)
+        tiles = chosen_tiles(tile, overlap, self.padder.multiple)
+        chosen = self._cascade_for(cascade, size)
+        if reuse is not None and (chosen or tiles):
+            raise FlowBenchError("Cascades and tiles start each pair anew: leave warm_start, or cascade and tile, out.")
+        image1, image2 = resized_image(image1, size), resized_image(image2, size)
         was_training = self.training
         self.eval()
         try:
-            chosen = self._cascade_for(cascade, (height, width))
             if chosen is None:
-                return self._estimate_at_size(image1, image2, reuse)
-            if reuse is not None:
-                raise FlowBenchError("A cascade starts each pair anew: leave warm_start or cascade out.")
-            return chosen.estimate(self._estimate_at_size, image1, image2)
+                output = self._estimate_at_size(image1, image2, reuse, tiles)
+            else:
+                output = chosen.estimate(partial(self._estimate_at_size, tiles=tiles), image1, image2)
         finally:
             self.train(was_training)
+        if size != (height, width):
+            output.flow = resized_flow(output.flow, height, width)
+        return output
 
-    def warm_started(self) -> WarmStart:
+    def warm_started(self, **sizes: Unpack[Sizes]) -> WarmStart:
         """Estimates of a video's pairs, each from the one before. Raises FlowBenchError for a network that cannot."""
         if not self.network.warm_startable:
             raise FlowBenchError(f"{self.name} cannot start from the previous pair: leave warm_start out.")
-        return WarmStart(self.estimate)
+        return WarmStart(partial(self.estimate, **sizes))
 
-    def _estimate_at_size(self, image1: Tensor, image2: Tensor, reuse: Any = None) -> FlowOutput:
+    def _estimate_at_size(
+        self, image1: Tensor, image2: Tensor, reuse: Any = None, tiles: Tiles | None = None
+    ) -> FlowOutput:
         height, width = image1.shape[-2:]
-        output = self.network(*self.padded(image1, image2), reuse, normalised=True)
+        # Tiles are cut last: what a mean over the image or its padding changes stays as it is without them.
+        padded = self.padded(image1, image2)
+        if tiles is None:
+            output = self.network(*padded, reuse, normalised=True)
+        else:
+            output = tiles.estimate(partial(self.network, normalised=True), *padded)
         output.flow = self.padder.unpad(output.flow, height, width)
         return output
 

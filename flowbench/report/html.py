@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,17 @@ from flowbench.report.comparison import comparison_plots, comparison_title
 from flowbench.report.convergence import MOST_LINES, StepErrors, Trace, error_plot, residual_plots
 from flowbench.report.drawing import scaled
 from flowbench.report.html_table import html_metrics, html_table
-from flowbench.report.page import Plots, Section, captioned_image, note, plots, render_page, section, write_page
+from flowbench.report.page import (
+    Plots,
+    Section,
+    captioned_image,
+    note,
+    plots,
+    render_page,
+    section,
+    value_list,
+    write_page,
+)
 
 _WIDEST_IMAGE = 1600
 
@@ -93,7 +102,7 @@ def _sections(report: Report) -> list[Section]:
     if report.solver:
         sections.append(section("Solver", html_metrics(report.solver, name="solver")))
     if report.settings:
-        sections.append(section("Settings", _settings(report.settings)))
+        sections.append(section("Settings", value_list(report.settings)))
     errors = [row["epe"] for row in report.per_sample if row.get("epe") is not None]
     if np.isfinite(errors).any():
         figure = Histogram(errors, unit="end-point error (px)", counted="samples")
@@ -120,13 +129,6 @@ def _convergence(report: Report) -> list[str | Plots]:
         explanation = "Error of the samples shown below, from a cold start, if the solver had ended after this step."
         content += [plots(error_plot(report.step_errors)), note(explanation)]
     return content
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    lines = (
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>" for name, value in settings.items()
-    )
-    return f'<dl id="settings">{"".join(lines)}</dl>'
 
 
 def _figure(shown: ReportImage) -> str:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 _PIXELS = {"epe", "epe_per_image", "epe_matched", "epe_unmatched", "s0-10", "s10-40", "s40+"}
 _PERCENTAGES = {"1px", "3px", "5px", "fl_all"}
-# Not an error of the estimate: the length of the true flow, to read the errors against.
-_LENGTHS = {"zero_epe"}
-_SHARES = {"converged"}
+# Not errors of an estimate: lengths of the true flow, to read the errors against, and of a predicted one.
+_LENGTHS = {"zero_epe", "mean", "median", "p95"}
+_SHARES = {"converged", "moving pixels", "occluded pixels"}
 _SECONDS = {"seconds_per_pair"}
 
 

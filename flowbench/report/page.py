@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment
@@ -16,6 +17,9 @@ from flowbench.io.atomic import written_aside
 from flowbench.io.image import encode_image
 from flowbench.report.charts import Chart
 from flowbench.report.figure_files import FOLDER, write_figures
+
+# Characters of a value that has a line of its own.
+_LONG = 100
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,28 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def captioned_image(image: np.ndarray, caption: str) -> str:
-    """image: (H, W, 3) uint8 RGB. It becomes part of the page. caption: plain text, escaped here."""
-    data = base64.b64encode(encode_image(image, ".webp", name=caption)).decode()
+def value_list(values: Mapping[str, Any], *, name: str = "settings") -> str:
+    """Names with their values. Everything is escaped here. name: the id of the list."""
+    lines = (
+        f"<div{_class(str(value))}><dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd></div>"
+        for key, value in values.items()
+    )
+    return f'<dl id="{escape(name)}">{"".join(lines)}</dl>'
+
+
+def _class(value: str) -> str:
+    return ' class="long"' if len(value) > _LONG else ""
+
+
+def captioned_image(image: np.ndarray, caption: str, *, quality: int = 90) -> str:
+    """An image that becomes part of the page.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        caption: plain text, escaped here.
+        quality: of the WebP, up to 100.
+    """
+    data = base64.b64encode(encode_image(image, ".webp", name=caption, quality=quality)).decode()
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
     caption = escape(caption)
     return (

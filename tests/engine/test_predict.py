@@ -13,6 +13,7 @@ from support.runs import run_here
 import flowbench
 from flowbench.engine import predict as predict_module
 from flowbench.engine.predict import predict
+from flowbench.engine.prediction import writers
 from flowbench.engine.prediction.predictor import PairPredictor, frame_runs
 from flowbench.engine.prediction.writers import SteadyScale
 from flowbench.errors import FlowBenchError
@@ -83,7 +84,7 @@ def test_flow_is_the_models_estimate_in_every_batch_size(model, checkpoint, fold
         np.testing.assert_allclose(flow, expected, atol=1e-4)
     lengths = np.linalg.norm(np.stack(list(written.values())), axis=-1)
     assert (result.pairs, result.mean_flow) == (2, pytest.approx(lengths.mean(), rel=1e-4))
-    assert result.written == [tmp_path / "flow", tmp_path / "pictures"]
+    assert result.written == [tmp_path / name for name in ("flow", "pictures", "motion.csv", "index.html")]
 
 
 def test_warm_start_goes_on_from_the_previous_pair(model, checkpoint, folder, frames, tmp_path):
@@ -109,7 +110,7 @@ def test_backward_flow_is_named_for_the_second_frame(model, checkpoint, folder, 
 def test_formats(model, checkpoint, folder, frames, tmp_path, file_format, tolerance):
     pair = f"[{folder / 'frame_0018.png'},{folder / 'frame_0016.png'}]"
     run(checkpoint, f"input={pair}", f"output={tmp_path}", f"format={file_format}", "pictures=false")
-    assert [path.name for path in tmp_path.rglob("*.*")] == [f"frame_0018.{file_format}"]
+    assert {path.name for path in tmp_path.rglob("*.*")} == {f"frame_0018.{file_format}", "motion.csv", "index.html"}
     (flow,) = flows(tmp_path / "flow", file_format).values()
     np.testing.assert_allclose(flow, estimated(model, frames[2], frames[0])[0], atol=tolerance)
 
@@ -125,8 +126,8 @@ def test_pictures_have_the_scale_that_was_asked_for(checkpoint, folder, tmp_path
 
 def test_video_of_pictures_shows_every_pair(checkpoint, folder, tmp_path):
     run(checkpoint, f"input={folder}", f"output={tmp_path}", "video=true", "fps=5", "format=none", "pictures=false")
-    assert [path.name for path in tmp_path.iterdir()] == ["side_by_side.mp4"]
-    video = open_frames(tmp_path / "side_by_side.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"side_by_side.webm", "motion.csv", "index.html"}
+    video = open_frames(tmp_path / "side_by_side.webm")
     # Frames enlarged to 256x197, with a caption of 30, a gap of 4 between them, and one row more to make it even.
     assert [frame.image.shape for frame in video] == [(197 + 30 + 1, 256 + 4 + 256, 3)] * 2
     assert video.fps == 5
@@ -219,11 +220,12 @@ def test_a_video_by_the_command_line(checkpoint, frames, tmp_path):
     done = run_program("predict.py", *words)
     assert done.code == 0, done.stderr
     assert "3 pairs in" in done.stdout
-    assert f"side by side: {output / 'side_by_side.mp4'}" in done.stdout
+    assert "FFMPEG" not in done.stderr
+    assert f"side by side: {output / 'side_by_side.webm'}" in done.stdout
     names = [f"frame_{index:06d}" for index in range(3)]
     assert list(flows(output / "flow")) == names
     assert sorted(path.stem for path in (output / "pictures").iterdir()) == names
-    video = open_frames(output / "side_by_side.mp4")
+    video = open_frames(output / "side_by_side.webm")
     assert (len(list(video)), video.fps) == (3, 12.5)
 
 
@@ -286,3 +288,10 @@ def test_a_failed_prediction_leaves_no_video(checkpoint, bad_inputs, tmp_path):
     assert ended.code == 1
     assert "one size" in ended.stderr
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_video_without_vp8_is_an_mp4_and_said_to_be(checkpoint, folder, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(writers, "can_write", lambda suffix: False)
+    run(checkpoint, f"input={folder}", f"output={tmp_path}", "video=true", "format=none", "pictures=false")
+    assert (tmp_path / "side_by_side.mp4").is_file()
+    assert "cannot write WebM (VP8): the video is an MPEG-4" in caplog.text

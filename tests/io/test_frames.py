@@ -89,7 +89,7 @@ def test_unreadable_video_is_an_error_that_names_it(tmp_path):
         open_frames(path)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+@pytest.mark.parametrize("suffix", [".webm", ".mp4", ".avi"])
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (47, 65)])
 def test_video_survives_a_round_trip(tmp_path, suffix, height, width):
     path = tmp_path / f"clip{suffix}"
@@ -114,7 +114,7 @@ def test_failed_video_leaves_no_file(tmp_path):
             for frame in frames:
                 video.write(frame)
 
-    with pytest.raises(FlowBenchError, match=r"clip\.gif.*Known: \.mp4, \.avi"):
+    with pytest.raises(FlowBenchError, match=r"clip\.gif.*Known: \.webm, \.mp4, \.avi"):
         write(".gif", [])
     with pytest.raises(FlowBenchError, match=r"clip\.mp4: 0 frames per second"):
         write(".mp4", [], fps=0)

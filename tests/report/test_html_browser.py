@@ -1,27 +1,14 @@
 """The report in a browser: its pictures decode, its tables hold the numbers, page by page, and sort."""
 
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from support.browser import browse, needs_browser
 
 from flowbench.io import read_image
 from flowbench.report.html import write_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,1600",
-]
-
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
+pytestmark = needs_browser
 
 
 class Tables(HTMLParser):
@@ -53,14 +40,6 @@ class Tables(HTMLParser):
         if tag in ("td", "th"):
             self.table[-1].append("".join(self.cell))
             self.cell = None
-
-
-def browse(folder, *arguments):
-    profile = folder / "profile"
-    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    shutil.rmtree(profile)
-    return done.stdout
 
 
 @pytest.fixture

@@ -12,12 +12,17 @@ from flowbench.data.datamodule import FlowDataModule
 from flowbench.data.pair_files import PairFiles
 from flowbench.engine.config.groups import data_modules
 from flowbench.engine.prediction.loop import PairStream, Prediction
+from flowbench.engine.prediction.motion import motion_table
+from flowbench.engine.prediction.page import prediction_page
 from flowbench.engine.prediction.settings import PredictSettings
 from flowbench.engine.prediction.submission import FOLDER, Server, SubmissionFiles, shortfall, submission_sets
-from flowbench.engine.prediction.writers import Sink, file_sinks
+from flowbench.engine.prediction.writers import Sink, file_sinks, occlusion_masks
 from flowbench.io import Frame
 from flowbench.programs import typed
 from flowbench.structures import FlowDataset
+
+# At which its pairs, which need not follow each other, are shown on the page.
+_FPS = 2.0
 
 
 def prediction_of_data(settings: PredictSettings, folder: Path) -> Prediction:
@@ -36,6 +41,11 @@ def prediction_of_data(settings: PredictSettings, folder: Path) -> Prediction:
         stream=_stream(data_sets, settings.limit),
         forward=nullcontext(_file_sinks(settings, folder)),
         backward=_file_sinks(settings, folder, prefix="backward_") if settings.backward else [],
+        motion=motion_table(settings, folder),
+        title=f"Flow of {data.name}, {settings.split}",
+        page=prediction_page(settings, folder),
+        fps=settings.fps or _FPS,
+        masks=occlusion_masks(folder, settings.backward),
         protocol=data.protocol,
     )
 
@@ -48,6 +58,10 @@ def _submission(settings: PredictSettings, folder: Path, data: FlowDataModule) -
         stream=_stream(data_sets, settings.limit),
         forward=nullcontext([files, *pictures]),
         backward=[],
+        motion=motion_table(settings, folder),
+        title=f"Flow of {data.name}, {settings.split}",
+        page=prediction_page(settings, folder),
+        fps=settings.fps or _FPS,
         protocol=data.protocol,
         notes=partial(_submission_notes, data.name, server, data_sets, files),
     )

@@ -15,22 +15,29 @@ from flowbench.errors import FlowBenchError
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
 from flowbench.models.cascade import CascadeLike
+from flowbench.models.sizes import Sizes
 from flowbench.structures import FlowOutput
 
 
-def frame_runs(frames: Iterable[Frame], pairs: int) -> Iterator[list[Frame]]:
-    """Runs of at most `pairs` + 1 frames, each from the last frame of the run before; fewer than two frames give none.
+def frame_runs(frames: Iterable[Frame], pairs: int, gap: int = 1) -> Iterator[list[Frame]]:
+    """Runs of frames, each of which makes a pair with the one that comes `gap` later; every pair is in one run.
 
-    The list is emptied before the next run is read, so that no more frames than one run's are ever held.
+    The list is emptied but for the frames of pairs to come before the next run is read, so that no more frames than one
+    run's are ever held.
+
+    Args:
+        frames: one after the other.
+        pairs: at most so many in a run.
+        gap: from the first frame of a pair to its second.
     """
     stream = iter(frames)
-    run = list(islice(stream, 1))
+    run = list(islice(stream, gap))
     while True:
         run.extend(islice(stream, pairs))
-        if len(run) < 2:
+        if len(run) <= gap:
             return
         yield run
-        del run[:-1]
+        del run[:-gap]
 
 
 class PairPredictor:
@@ -41,6 +48,7 @@ class PairPredictor:
         precision: What it computes in, in Lightning's words.
         warm_start: Each pair starts from the one before.
         cascade: As `FlowModel.estimate` takes it.
+        sizes: As `FlowModel.estimate` takes them: scale, max_side, tile and overlap.
 
     Attributes:
         costs: What each pair so far took, in order.
@@ -53,11 +61,13 @@ class PairPredictor:
         precision: str | int = "32-true",
         warm_start: bool = False,
         cascade: CascadeLike = None,
+        sizes: Sizes | None = None,
     ) -> None:
         self._model = model
         self._precision = precision
         self._cascade = cascade
-        self._warm_start = model.warm_started() if warm_start else None
+        self._sizes = sizes or Sizes()
+        self._warm_start = model.warm_started(**self._sizes) if warm_start else None
         self.costs: list[PairCost] = []
 
     @torch.inference_mode()
@@ -84,12 +94,12 @@ class PairPredictor:
         try:
             with mixed_precision(self._model.device, self._precision):
                 if self._warm_start is None:
-                    return self._model.estimate(image1, image2, cascade=self._cascade)
+                    return self._model.estimate(image1, image2, cascade=self._cascade, **self._sizes)
                 return self._warm_start.estimate(image1, image2, key)
         except torch.OutOfMemoryError as error:
             batch, height, width, _ = image1.shape
             raise FlowBenchError(
                 f"{batch} pairs of {width}x{height} pixels do not fit in the memory of {self._model.device}: "
-                "lower batch_size, set precision=bf16-mixed, or keep no correlation volume: "
+                "lower batch_size, set precision=bf16-mixed, tile=512 or scale=0.5, or keep no correlation volume: "
                 "++model.network.correlation=on_demand."
             ) from error

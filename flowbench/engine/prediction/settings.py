@@ -9,10 +9,12 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from flowbench.engine.config.kinds import Count, Positive, Precision
+from flowbench.engine.config.kinds import Amount, Count, Positive, Precision
 from flowbench.engine.run.settings import Settings, Split
 from flowbench.errors import FlowBenchError
 from flowbench.models.cascade import chosen_cascade
+from flowbench.models.sizes import Sizes, estimation_size
+from flowbench.models.tiles import chosen_tiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class PredictSettings(Settings):
     model: DictConfig | None = None
     """Of an official checkpoint, its model; of one of ours, changes of what it remembers."""
     input: str | Path | Sequence[str | Path] | None = None
-    """A video, a folder of frames, a pattern such as 'frames/*.png', or a list of two images or more."""
+    """A video, a TIFF stack, camera:0, a folder of frames, a pattern such as 'frames/*.png', or a list of images."""
     data: DictConfig | None = None
     """A data set in place of input."""
     split: Split = "test"
@@ -39,16 +41,36 @@ class PredictSettings(Settings):
     """The flow in colours, an image a pair; auto: unless it is a submission."""
     video: bool | Literal["auto"] = "auto"
     """Frame and flow side by side; auto: where the input is a video."""
+    page: bool | Literal["auto"] = "auto"
+    """index.html, which shows it all; auto: unless it is a submission."""
     fps: Positive | None = None
-    """Frames per second of that video; the input's own if None, 24 for images."""
+    """Frames per second of video and page; the input's own if None, 24 for images."""
     max_flow: Positive | None = None
     """Pixels of the fullest colour; each image's longest flow if None, and a steady scale in the video."""
     white: Count | None = None
     """The value of white in 16-bit images of input; 65535 if None."""
+    every: Count = 1
+    """Take each so-manieth frame of input only."""
+    gap: Count = 1
+    """Pair each frame with the one that comes so many later."""
     backward: bool = False
-    """Predict the flow from each second image to the first, too."""
+    """Predict the flow from each second image to the first, too, and the pixels that are occluded in it."""
+    occlusion_relative: Amount = 0.01
+    """The share of the squared flows by which forward and backward flow may differ where nothing is occluded."""
+    occlusion_absolute: Amount = 0.5
+    """What they may differ by besides, pixels^2."""
+    moving_threshold: Amount = 0.5
+    """Pixels from which on a pixel counts as moving in motion.csv."""
     cascade: Literal["auto"] | Sequence[int] | None = None
     """Coarse to fine: factors such as [4, 2, 1], or auto; at once if None."""
+    scale: Positive | None = None
+    """By which images are enlarged or shrunk before; the flow is that of the image's own size."""
+    max_side: Count | None = None
+    """Pixels of the longer side, to which larger images are shrunk before; in place of scale."""
+    tile: Count | None = None
+    """Pixels of the squares that are estimated one at a time, in bounded memory; the whole image at once if None."""
+    overlap: Count | None = None
+    """Pixels that neighbouring tiles share; a quarter of a tile if None."""
     warm_start: bool = False
     """Start from the previous pair's flow."""
     compare_cold: bool = False
@@ -64,10 +86,17 @@ class PredictSettings(Settings):
     precision: Precision = "32-true"
     """What the network computes in."""
 
+    @property
+    def sizes(self) -> Sizes:
+        """As `FlowModel.estimate` takes them."""
+        return Sizes(scale=self.scale, max_side=self.max_side, tile=self.tile, overlap=self.overlap)
+
     def check(self) -> None:
         self._check_source()
         self._check_warm_start()
         chosen_cascade(self.cascade, warm_start=self.warm_start)
+        chosen_tiles(self.tile, self.overlap, warm_start=self.warm_start)
+        estimation_size((1, 1), scale=self.scale, max_side=self.max_side)
         if self.data is not None:
             self._check_data(self.data)
         if self.submission:
@@ -87,6 +116,11 @@ class PredictSettings(Settings):
                 f"warm_start=true starts each pair from the one before, but batch_size={self.batch_size} computes them "
                 "at once: set batch_size=1, or leave warm_start out."
             )
+        if self.warm_start and self.gap != 1:
+            raise FlowBenchError(
+                f"warm_start=true starts each pair from the one that ends where it begins, but with gap={self.gap} the one "
+                f"before ends elsewhere: use every={self.gap}, or leave one of them out."
+            )
         if self.compare_cold and not self.warm_start:
             raise FlowBenchError(
                 "compare_cold=true says what a warm start saved, but warm_start=false: add warm_start=true, or leave "
@@ -94,6 +128,9 @@ class PredictSettings(Settings):
             )
 
     def _check_data(self, data: DictConfig) -> None:
+        for name, value in (("every", self.every), ("gap", self.gap)):
+            if value != 1:
+                raise FlowBenchError(f"{name}={value} is for input; the pairs of a data set are given. Leave it out.")
         if "_target_" not in data:
             raise FlowBenchError("Changes of data need the data set that they change: add data=<name>.")
         if self.batch_size != 1:

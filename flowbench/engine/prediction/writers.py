@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 
 from flowbench.io import Frame, write_flow, write_image, write_video
 from flowbench.io.names import inside
-from flowbench.io.video_writer import VideoWriter
+from flowbench.io.video_writer import VideoWriter, can_write
 from flowbench.report.colour import flow_to_image, wheel_image
 from flowbench.report.drawing import BACKGROUND, CAPTION_HEIGHT, captioned, grid, scaled
+
+log = logging.getLogger(__name__)
 
 # The widths between which a frame is shown in the video: captions stay readable, and two fit on a screen.
 _NARROWEST, _WIDEST = 256, 1280
@@ -27,6 +30,28 @@ class Sink(Protocol):
     def path(self) -> Path: ...
 
     def __call__(self, frame: Frame, flow: np.ndarray) -> None: ...
+
+
+class PairSink(Protocol):
+    """Takes each first frame of a pair with the flow (H, W, 2), pixels, that starts from it, and where there is a flow back,
+    the pixels (H, W) bool that are occluded in the second. path: as of a Sink."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def __call__(self, frame: Frame, flow: np.ndarray, occluded: np.ndarray | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class OcclusionMasks:
+    """Writes <path>/<frame>.png, white where a pixel of the frame is occluded in the other one of the pair."""
+
+    path: Path
+
+    def __call__(self, frame: Frame, flow: np.ndarray, occluded: np.ndarray | None) -> None:
+        if occluded is not None:
+            mask = np.repeat(np.uint8(255) * occluded[..., None], 3, axis=-1)
+            write_image(inside(self.path, f"{frame.name}.png"), mask)
 
 
 @dataclass(frozen=True)
@@ -61,13 +86,29 @@ def file_sinks(folder: Path, file_format: str, pictures: bool, max_flow: float |
     return sinks
 
 
+def occlusion_masks(folder: Path, backward: bool) -> list[PairSink]:
+    """Those that fill <folder>/occluded, where there is a backward flow to tell them by."""
+    return [OcclusionMasks(folder / "occluded")] if backward else []
+
+
+def video_suffix() -> str:
+    """.webm, which browsers play; with a warning .mp4, which they do not, where OpenCV was built without VP8."""
+    if can_write(".webm"):
+        return ".webm"
+    log.warning(
+        "This OpenCV cannot write WebM (VP8): the video is an MPEG-4, which players show, but no browser. "
+        "pip's opencv-python-headless can."
+    )
+    return ".mp4"
+
+
 class SideBySideVideo:
     """A video of each frame beside its flow, coloured up to max_flow pixels, by default up to a `SteadyScale`."""
 
     def __init__(self, path: Path, video: VideoWriter, max_flow: float | None):
         self.path = path
         self._video = video
-        self._scale = SteadyScale() if max_flow is None else lambda flow: max_flow
+        self._scale = flow_scale(max_flow)
 
     @classmethod
     @contextmanager
@@ -90,6 +131,11 @@ def side_by_side(frame: Frame, flow: np.ndarray, max_flow: float) -> np.ndarray:
         captioned(colours, f"flow, scale {max_flow:.1f} px", wheel),
     ]
     return grid(cells, rows=1)
+
+
+def flow_scale(max_flow: float | None) -> Callable[[np.ndarray], float]:
+    """Gives the length of the fullest colour for each flow: max_flow pixels, or by default a `SteadyScale`."""
+    return SteadyScale() if max_flow is None else lambda flow: max_flow
 
 
 class SteadyScale:
