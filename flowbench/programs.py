@@ -57,7 +57,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             _engine(
                 "predict",
                 "estimate the flow of a video or of images",
-                "ckpt input output format pictures video backward cascade max_side tile every warm_start iterations limit device",
+                "ckpt input output format pictures video backward cascade max_side every warm_start iterations limit device",
                 positional="input",
                 folder="",
             ),
