@@ -168,11 +168,11 @@ def test_an_installed_plug_in_is_found_by_the_name_of_its_entry_point_and_is_not
         monkeypatch.syspath_prepend(str(installed))
         assert [entry.name for entry in importlib.metadata.entry_points(group="flowbench.plugins")] == ["theirs"]
         with pytest.raises(FlowBenchError, match="'tiny' is neither a model nor a checkpoint file"):
-            flowbench.load("tiny")
+            flowbench.load("tiny", None)
         with pytest.raises(FlowBenchError, match=r"There is no plug-in 'their': did you mean theirs\?"):
             flowbench.use_plugins("their")
         flowbench.use_plugins("theirs")
-        assert flowbench.load("tiny").name == "tiny"
+        assert flowbench.load("tiny", None).name == "tiny"
 
 
 def test_a_data_set_of_files_lists_its_pairs(package, tmp_path):

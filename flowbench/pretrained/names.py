@@ -14,7 +14,7 @@ from flowbench.pretrained.table import all_weights
 DEFAULT = "fastflownet"
 """The shipped weights that are used where none are named."""
 
-_LISTED_BY = "`python tools/list.py what=weights` lists all"
+_LISTED_BY = "`flowbench list weights` lists all"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ FRAMES = [NOISE[:, 3 * number : 3 * number + 96].copy() for number in range(5)]
 def predicted(tmp_path_factory):
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("sources")
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
     words = f"+ckpt={save_ours(model, folder / 'ours.ckpt')}", "device=cpu", f"hydra.run.dir={folder / 'run'}"
     return lambda *more: run_here(predict, "predict", *words, "pictures=false", *more)
 

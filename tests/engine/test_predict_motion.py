@@ -21,7 +21,7 @@ COUNT = 7
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    return flowbench.load("raft_small", None, ["network.eval_iterations=1"])
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from flowbench.io import read_image, write_image
 def words(tmp_path_factory):
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("page")
-    model = flowbench.load("raft_small", overrides=["network.eval_iterations=1"])
+    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
     for number in (16, 17, 18):
         frame = read_image(ROOT / "assets" / "sintel" / f"frame_00{number}.png")[220:290, 800:891].copy()
         write_image(folder / "frames" / f"{number}.png", frame)

@@ -14,7 +14,7 @@ from flowbench.io import read_flow, read_image, write_image
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", overrides=["network.eval_iterations=2"])
+    return flowbench.load("raft_small", None, ["network.eval_iterations=2"])
 
 
 @pytest.fixture(scope="module")
