@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -67,6 +67,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
 
     Raises FlowBenchError for whatever the user can mend: checkpoint, input, data.
     """
+    settings = replace(settings, ckpt=settings.ckpt or shipped_weights_for(settings.model))
     folder = Path(settings.output or run.folder)
     prediction = (_prediction_of_frames if settings.data is None else prediction_of_data)(settings, folder)
     model = _model(settings, prediction.protocol)
@@ -91,7 +92,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
 
 def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
     device = chosen_device(settings.device)
-    model, _ = load_model(str(settings.ckpt or shipped_weights_for(settings.model)), settings.model)
+    model, _ = load_model(str(settings.ckpt), settings.model)
     follow_protocol(model, protocol)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)

@@ -37,7 +37,7 @@ def test_the_page_of_a_run_shows_its_frames_numbers_video_and_command(words, tmp
     settings = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", shown))
     assert settings["model"] == "raft_small"
     assert settings["scale"] == "1.5"
-    assert settings["command"].startswith("predict.py ckpt=")
+    assert settings["command"].startswith("python predict.py ckpt=")
     assert "tile" not in settings
     assert "occluded pixels (%)" in shown
 

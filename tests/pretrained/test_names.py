@@ -153,6 +153,8 @@ def test_prediction_without_a_checkpoint_says_which_weights_it_uses(tmp_path):
     card = yaml.safe_load((weights_folder() / "fastflownet.yaml").read_text())
     assert f"weights: fastflownet-synthetic from FlowBench, sha256 {card['sha256'][:8]}..., trained on" in ended.told
     assert "1 pairs in" in ended.told
+    (page,) = tmp_path.glob("outputs/predict/*/index.html")
+    assert "fastflownet" in page.read_text().partition("<dt>weights</dt>")[2][:60]
 
 
 def test_prediction_without_a_checkpoint_of_a_model_that_has_no_weights_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from flowbench.engine.prediction.writers import flow_scale
 from flowbench.engine.run import Run
 from flowbench.io import Frame
 from flowbench.models.base import FlowModel
+from flowbench.programs import typed
 from flowbench.report.flow_page import FlowPage, FlowStrip, write_flow_page
 
 _SHOWN = ("scale", "max_side", "tile", "overlap", "cascade", "every", "gap", "precision")
@@ -76,5 +77,5 @@ def how_it_was_made(settings: PredictSettings, model: FlowModel, run: Run) -> di
         **({} if model.iterations is None else {"iterations": model.iterations}),
         **{name: value for name, value in changed.items() if value != defaults[name]},
         **({"warm start": "true"} if settings.warm_start else {}),
-        **({"command": shlex.join([Path(run.command[0]).name, *run.command[1:]])} if run.command else {}),
+        **({"command": f"{typed('predict')} {shlex.join(run.command[1:])}"} if run.command else {}),
     }
