@@ -41,7 +41,8 @@ def column(model: FlowModel, image1: np.ndarray, image2: np.ndarray) -> np.ndarr
     """The first image above the flow that starts from it, with the colour wheel in a corner; (2 * HEIGHT + GAP, W, 3)."""
     flow = model.estimate(image1, image2).flow[0].permute(1, 2, 0).cpu().numpy()
     frame, colours = (_of_height(image) for image in (image1, flowbench.flow_to_image(flow)))
-    colours[-WHEEL:, -WHEEL:] = wheel_image(WHEEL)
+    wheel = wheel_image(WHEEL, background=0)
+    colours[-WHEEL:, -WHEEL:] = np.where(wheel.any(axis=-1, keepdims=True), wheel, colours[-WHEEL:, -WHEEL:])
     return cv2.vconcat([frame, np.full((GAP, frame.shape[1], 3), 255, np.uint8), colours])
 
 
