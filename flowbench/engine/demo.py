@@ -43,10 +43,17 @@ class DemoSettings(Settings):
 
     experiment: str = "demo"
     """What is trained, of conf/experiment."""
+    train: Sequence[str] = ()
+    """More words for train.py."""
     predict: DictConfig | None = None
     """Folders of frames to show flow for, below the project's own, by the name of what is written."""
-    shipped: Sequence[str] = ()
-    """Words for evaluate.py: the weights that training starts from, on the unseen scenes of the experiment."""
+    shipped: Sequence[str] = (
+        "ckpt=fastflownet",
+        "data=synthetic",
+        "data.counts.test=100",
+        "data.scenes.size=[192,256]",
+    )
+    """Words for evaluate.py: the weights that training starts from, on the experiment's unseen scenes."""
 
 
 def demo(settings: DemoSettings, run: Run) -> DemoResult:
@@ -59,7 +66,7 @@ def demo(settings: DemoSettings, run: Run) -> DemoResult:
         pages.append(folder / str(name) / "index.html")
     shipped = _evaluate(console, folder / "shipped", *settings.shipped)
     started = time.monotonic()
-    _run(console, "train.py", folder / "training", f"experiment={settings.experiment}")
+    _run(console, "train.py", folder / "training", f"experiment={settings.experiment}", *settings.train)
     seconds = time.monotonic() - started
     trained = _evaluate(console, folder / "evaluation", f"ckpt={folder / 'training' / BEST}")
     pages.append(folder / "evaluation" / "report.html")
