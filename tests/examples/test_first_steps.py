@@ -47,7 +47,7 @@ def test_the_notebook_goes_from_film_frames_to_metrics(tmp_path):
     assert ended.returncode == 0, ended.stderr
 
     told = dict(line.rsplit(maxsplit=2)[:2] for line in ended.stdout.splitlines() if line.endswith(" px"))
-    assert float(told["shipped"]) < 0.5 * float(told["no motion"])
+    assert float(told["shipped"]) < 0.8 * float(told["no motion"])
     assert "of the pixels are occluded" in ended.stdout
     frame_and_flow, wheel, frame_and_visible = (cv2.imread(str(tmp_path / f"shown_{n}.png")) for n in range(3))
     assert frame_and_flow.shape == frame_and_visible.shape == (218, 1024, 3)
