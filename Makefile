@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-demo: setup  ## train on the built-in scenes, evaluate on unseen ones, predict on film frames
+demo: setup  ## predict on film frames, train on the built-in scenes, evaluate on unseen ones
 	$(VENV)/bin/python tools/demo.py
 
 test: setup check  ## check, then run the tests
