@@ -30,6 +30,7 @@ from flowbench.io.camera import CameraFrames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
 from flowbench.models.base import FlowModel
+from flowbench.pretrained import Weights
 from flowbench.structures import EvalProtocol
 
 VIDEO = "side_by_side"
@@ -69,7 +70,8 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     """
     folder = Path(settings.output or run.folder)
     prediction = (_prediction_of_frames if settings.data is None else prediction_of_data)(settings, folder)
-    model = _model(settings, prediction.protocol)
+    weights = str(settings.ckpt) if settings.ckpt else shipped_weights_for(settings.model)
+    model = _model(settings, weights, prediction.protocol)
     started = time.perf_counter()
     with prediction.forward as forward:
         totals = predict_pairs(settings, model, prediction, forward)
@@ -78,7 +80,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     prediction.motion.write()
     if prediction.page is not None:
         video = next((sink.path for sink in forward if isinstance(sink, SideBySideVideo)), None)
-        made = how_it_was_made(settings, model, run)
+        made = how_it_was_made(settings, model, str(weights), run)
         prediction.page.write(prediction.title, prediction.motion, made, prediction.fps, video)
         written.append(prediction.page.path)
     if totals.warm_start is not None:
@@ -89,9 +91,9 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     return result
 
 
-def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
+def _model(settings: PredictSettings, weights: str | Weights, protocol: EvalProtocol) -> FlowModel:
     device = chosen_device(settings.device)
-    model, _ = load_model(str(settings.ckpt or shipped_weights_for(settings.model)), settings.model)
+    model, _ = load_model(weights, settings.model)
     follow_protocol(model, protocol)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,20 @@ def prediction_page(settings: PredictSettings, folder: Path) -> PredictionPage |
     return PredictionPage(folder / "index.html", settings.max_flow) if wanted else None
 
 
-def how_it_was_made(settings: PredictSettings, model: FlowModel, run: Run) -> dict[str, Any]:
+def how_it_was_made(settings: PredictSettings, model: FlowModel, weights: str, run: Run) -> dict[str, Any]:
     """The model, its weights, the settings that differ from their defaults, and the command."""
     changed = {name: getattr(settings, name) for name in _SHOWN}
     defaults = {name: getattr(PredictSettings, name) for name in _SHOWN}
     return {
         "model": model.name,
-        "weights": settings.ckpt,
+        "weights": weights,
         **({} if model.iterations is None else {"iterations": model.iterations}),
         **{name: value for name, value in changed.items() if value != defaults[name]},
         **({"warm start": "true"} if settings.warm_start else {}),
-        **({"command": shlex.join([Path(run.command[0]).name, *run.command[1:]])} if run.command else {}),
+        **({"command": _typed(run.command)} if run.command else {}),
     }
+
+
+def _typed(command: Sequence[str]) -> str:
+    # The first is one text, such as "flowbench predict", or the path of a script.
+    return " ".join([Path(command[0]).name, *map(shlex.quote, command[1:])])
