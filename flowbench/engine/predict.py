@@ -29,6 +29,7 @@ from flowbench.io import FrameSource, open_frames
 from flowbench.io.camera import CameraFrames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
+from flowbench.io.video_writer import FASTEST, SLOWEST
 from flowbench.models.base import FlowModel
 from flowbench.pretrained import Weights
 from flowbench.structures import EvalProtocol
@@ -103,8 +104,9 @@ def _model(settings: PredictSettings, weights: str | Weights, protocol: EvalProt
 def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction:
     given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input or ()]
     source = open_frames(given, white=settings.white)
-    # Every second frame at half the speed takes as long as all of them.
-    fps = settings.fps or (source.fps / settings.every if source.fps else FPS_OF_PICTURES)
+    # Every second frame at half the speed takes as long as all of them, as far as a video can be so slow.
+    own = source.fps / settings.every if source.fps else FPS_OF_PICTURES
+    fps = settings.fps or min(max(own, SLOWEST), FASTEST)
     called = ", ".join(given) if isinstance(given, list) else str(given)
     known = [count for count in (settings.limit, source.count and _pairs(source.count, settings)) if count]
     # The end of the input stays the end of what is taken from it: then a video's own count can be held against it.
