@@ -10,7 +10,7 @@ from flowbench.engine.config.groups import model_config
 from flowbench.engine.config.models import build_model, load_model
 from flowbench.errors import FlowBenchError
 from flowbench.models.base import FlowModel
-from flowbench.pretrained import shipped_weights, weights_named
+from flowbench.pretrained import Weights, shipped_weights, weights_named
 
 SHIPPED = "shipped"
 
@@ -52,14 +52,14 @@ def _model_with_weights(name: str, weights: str | Path | None, overrides: Sequen
     if weights is None:
         return build_model(model_config(name, overrides)).eval()
     checkpoint = _shipped(name) if weights == SHIPPED else _full_name(name, weights)
-    entry = weights_named(str(checkpoint))
+    entry = checkpoint if isinstance(checkpoint, Weights) else weights_named(str(checkpoint))
     published = entry.overrides if entry else ()
     return load_model(checkpoint, model_config(name, [*published, *overrides]))[0]
 
 
-def _shipped(model: str) -> str:
+def _shipped(model: str) -> Weights:
     try:
-        return shipped_weights(model).name
+        return shipped_weights(model)
     except FlowBenchError as error:
         raise FlowBenchError(f'{error} load("{model}", None) gives a model with random weights.') from error
 

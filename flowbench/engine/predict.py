@@ -29,7 +29,9 @@ from flowbench.io import FrameSource, open_frames
 from flowbench.io.camera import CameraFrames
 from flowbench.io.records import write_json
 from flowbench.io.video import VideoFrames
+from flowbench.io.video_writer import FASTEST, SLOWEST
 from flowbench.models.base import FlowModel
+from flowbench.pretrained import Weights
 from flowbench.structures import EvalProtocol
 
 VIDEO = "side_by_side"
@@ -67,10 +69,10 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
 
     Raises FlowBenchError for whatever the user can mend: checkpoint, input, data.
     """
-    settings = replace(settings, ckpt=settings.ckpt or shipped_weights_for(settings.model))
     folder = Path(settings.output or run.folder)
     prediction = (_prediction_of_frames if settings.data is None else prediction_of_data)(settings, folder)
-    model = _model(settings, prediction.protocol)
+    weights = str(settings.ckpt) if settings.ckpt else shipped_weights_for(settings.model)
+    model = _model(settings, weights, prediction.protocol)
     started = time.perf_counter()
     with prediction.forward as forward:
         totals = predict_pairs(settings, model, prediction, forward)
@@ -79,7 +81,7 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     prediction.motion.write()
     if prediction.page is not None:
         video = next((sink.path for sink in forward if isinstance(sink, SideBySideVideo)), None)
-        made = how_it_was_made(settings, model, run)
+        made = how_it_was_made(settings, model, str(weights), run)
         prediction.page.write(prediction.title, prediction.motion, made, prediction.fps, video)
         written.append(prediction.page.path)
     if totals.warm_start is not None:
@@ -90,9 +92,9 @@ def predict(settings: PredictSettings, run: Run) -> PredictionResult:
     return result
 
 
-def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
+def _model(settings: PredictSettings, weights: str | Weights, protocol: EvalProtocol) -> FlowModel:
     device = chosen_device(settings.device)
-    model, _ = load_model(str(settings.ckpt), settings.model)
+    model, _ = load_model(weights, settings.model)
     follow_protocol(model, protocol)
     if settings.iterations is not None:
         model.set_iterations(settings.iterations)
@@ -102,8 +104,9 @@ def _model(settings: PredictSettings, protocol: EvalProtocol) -> FlowModel:
 def _prediction_of_frames(settings: PredictSettings, folder: Path) -> Prediction:
     given = settings.input if isinstance(settings.input, str | Path) else [str(path) for path in settings.input or ()]
     source = open_frames(given, white=settings.white)
-    # Every second frame at half the speed takes as long as all of them.
-    fps = settings.fps or (source.fps / settings.every if source.fps else FPS_OF_PICTURES)
+    # Every second frame at half the speed takes as long as all of them, as far as a video can be so slow.
+    own = source.fps / settings.every if source.fps else FPS_OF_PICTURES
+    fps = settings.fps or min(max(own, SLOWEST), FASTEST)
     called = ", ".join(given) if isinstance(given, list) else str(given)
     known = [count for count in (settings.limit, source.count and _pairs(source.count, settings)) if count]
     # The end of the input stays the end of what is taken from it: then a video's own count can be held against it.

@@ -18,6 +18,8 @@ from flowbench.io.video import open_capture
 # Browsers play VP8; VP9 takes OpenCV four times as long for the same quality, and nothing else that it encodes everywhere
 # do they play.
 _CODECS = {".webm": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
+# Frames per second. WebM counts milliseconds, and OpenCV writes files that nobody can read for less than one in five seconds.
+SLOWEST, FASTEST = 0.5, 1000.0
 
 
 @contextmanager
@@ -29,14 +31,16 @@ def write_video(path: str | Path, fps: float) -> Iterator[VideoWriter]:
         with write_video("flow.webm", fps=25) as video:
             video.write(frame)
 
-    Raises FlowBenchError, naming the file, for an unknown suffix, a speed that is not above zero, a codec that this
+    Raises FlowBenchError, naming the file, for an unknown suffix, a speed below 0.5 or above 1000, a codec that this
     OpenCV lacks, no frame at all, or frames that did not reach the disk.
     """
     path = Path(path)
     if path.suffix.lower() not in _CODECS:
         raise FlowBenchError(f"{path}: unknown suffix {path.suffix!r} for a video. Known: {', '.join(_CODECS)}.")
-    if not fps > 0:
-        raise FlowBenchError(f"{path}: {fps} frames per second; a number above zero is needed.")
+    if not SLOWEST <= fps <= FASTEST:
+        raise FlowBenchError(
+            f"{path}: {fps:g} frames per second; {SLOWEST:g} to {FASTEST:g} are needed. Choose with fps=."
+        )
     with written_aside(path) as aside:
         writer = VideoWriter(path, aside, float(fps))
         try:

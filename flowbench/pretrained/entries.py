@@ -48,3 +48,6 @@ class Weights:
     @property
     def name(self) -> str:
         return self.names[0]
+
+    def __str__(self) -> str:
+        return self.name

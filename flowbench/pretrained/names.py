@@ -12,7 +12,7 @@ from flowbench.pretrained.entries import Weights
 from flowbench.pretrained.table import all_weights
 
 DEFAULT = "fastflownet"
-"""The shipped weights that are used where none are named."""
+"""The model whose shipped weights are used where none are named."""
 
 _LISTED_BY = "`flowbench list weights` lists all"
 
@@ -38,12 +38,14 @@ def shipped_weights(model: str) -> Weights:
     return found
 
 
-def locate(checkpoint: str | Path) -> Located:
-    """The file that a path or a name of weights stands for; published weights are downloaded once.
+def locate(checkpoint: str | Path | Weights) -> Located:
+    """The file of an entry, or that a path or a name of weights stands for; published weights are downloaded once.
 
     A text without a folder in front may be either. Where it is both, nothing is guessed: ./<name> is the file.
     Raises FlowBenchError for what is neither, and where the file cannot be had.
     """
+    if isinstance(checkpoint, Weights):
+        return Located(local_file(checkpoint), checkpoint)
     path, text = Path(checkpoint), str(checkpoint)
     entry = weights_named(text) if isinstance(checkpoint, str) else None
     if entry is None:

@@ -46,6 +46,8 @@ def test_the_help_of_a_program_fits_on_a_screen_and_explains_each_setting(name, 
     assert max(map(len, told)) <= COLUMNS
     assert any(line.startswith(f"flowbench {name} ") for line in told)
     assert f"flowbench {name} --help all    shows all settings and choices" in told
+    # In the words of whoever started it.
+    assert "python tools/" not in "\n".join(told)
     for setting in PROGRAMS[name].settings:
         assert explanation(name, setting), f"{setting} has no comment in conf/"
         assert any(line.split()[:1] == [setting] for line in told)
@@ -97,6 +99,7 @@ def test_a_program_is_started_again_as_it_was_started(file, shown, again):
     ("config", "words", "meant"),
     [
         ("predict", ["clip.mp4", "-o", "my (1)"], ["output='my (1)'", "input=clip.mp4"]),
+        ("predict", ["-o=my flow", "clip.mp4"], ["output=my flow", "input=clip.mp4"]),
         ("predict", ["a.png", "b.png"], ["input=[a.png,b.png]"]),
         ("evaluate", ["best.ckpt"], ["ckpt=best.ckpt"]),
         ("export", ["best.ckpt"], ["ckpt=best.ckpt"]),

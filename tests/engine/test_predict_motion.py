@@ -129,3 +129,21 @@ def test_numbers_of_a_known_flow(tmp_path):
     table(Frame("a", np.zeros((10, 10, 3), np.uint8)), flow, None)
     table.write()
     assert (tmp_path / "motion.csv").read_text() == "frame,mean,median,p95,moving\na,0.2,0.0,0.0,4.0\n"
+
+
+@pytest.mark.parametrize(("fps", "every", "shown"), [(0.5, 3, 0.5), (8.0, 2, 4.0)])
+def test_a_video_of_few_frames_a_second_is_one_that_can_be_read(predicted, frames, tmp_path, fps, every, shown):
+    with write_video(tmp_path / "slow.avi", fps) as video:
+        for frame in frames:
+            video.write(frame)
+    ended = predicted(f"input={tmp_path / 'slow.avi'}", f"output={tmp_path}", f"every={every}")
+    assert ended.code == 0, ended.told
+    assert open_frames(tmp_path / "side_by_side.webm").fps == pytest.approx(shown)
+    assert (tmp_path / "motion.csv").exists()
+
+
+@pytest.mark.parametrize("fps", [0.1, 1e9])
+def test_a_speed_that_no_video_has_is_refused_before_the_first_pair(predicted, tmp_path, fps):
+    ended = predicted(f"output={tmp_path}", "video=true", f"fps={fps}")
+    assert f"{fps:g} frames per second; 0.5 to 1000 are needed" in ended.told
+    assert not (tmp_path / "flow").exists()

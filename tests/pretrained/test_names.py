@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from support.checkpoints import save_ours
-from support.runs import run, run_here
+from support.runs import run_here
 
 import flowbench
 from flowbench.configs import config_folder
@@ -148,13 +150,24 @@ def test_a_file_that_is_called_like_weights_is_not_guessed_at(tmp_path, monkeypa
 
 
 def test_prediction_without_a_checkpoint_says_which_weights_it_uses(tmp_path):
-    ended = run("predict.py", ROOT / "assets/sintel", "limit=1", "device=cpu", cwd=tmp_path)
-    assert ended.code == 0, ended.stderr
+    for name in ("fastflownet", "fastflownet-synthetic"):
+        (tmp_path / name).write_text("a file of the user's, which nobody asked for")
+    command = [sys.executable, "-P", "-m", "flowbench", "predict", ROOT / "assets/sintel", "limit=1", "-o", "my flow"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
     card = yaml.safe_load((weights_folder() / "fastflownet.yaml").read_text())
-    assert f"weights: fastflownet-synthetic from FlowBench, sha256 {card['sha256'][:8]}..., trained on" in ended.told
-    assert "1 pairs in" in ended.told
-    (page,) = tmp_path.glob("outputs/predict/*/index.html")
-    assert "fastflownet" in page.read_text().partition("<dt>weights</dt>")[2][:60]
+    told = " ".join(ended.stdout.split())
+    assert f"weights: fastflownet-synthetic from FlowBench, sha256 {card['sha256'][:8]}..., trained on" in told
+    assert "1 pairs in" in told
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", (tmp_path / "my flow" / "index.html").read_text()))
+    assert shown["weights"] == "fastflownet-synthetic"
+    assert shown["command"].startswith("python -m flowbench predict limit=1 ")
+
+
+def test_a_model_has_its_shipped_weights_whatever_files_are_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fastflownet-synthetic").write_text("another file")
+    assert flowbench.load("fastflownet").name == "fastflownet"
 
 
 def test_prediction_without_a_checkpoint_of_a_model_that_has_no_weights_is_refused(tmp_path):

@@ -105,10 +105,11 @@ def _long(arguments: Sequence[str], own: Collection[str]) -> Iterator[str]:
     """The arguments with settings in place of short options."""
     rest = iter(arguments)
     for word in rest:
+        option, equals, value = word.partition("=")
         if word == "--":
             yield from (word, *rest)
-        elif (name := _SHORT.get(word)) in own:
-            yield f"{name}={next(rest, '')}"
+        elif (name := _SHORT.get(option)) in own:
+            yield f"{name}={value if equals else next(rest, '')}"
         else:
             yield word
 

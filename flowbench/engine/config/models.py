@@ -56,11 +56,13 @@ def _family(config: Mapping[str, Any] | DictConfig, find: Find) -> type[FlowMode
     return family
 
 
-def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tuple[FlowModel, Mapping[str, Any]]:
+def load_model(
+    checkpoint: str | Path | Weights, config: DictConfig | None = None
+) -> tuple[FlowModel, Mapping[str, Any]]:
     """A model in eval mode with a checkpoint's weights, and the settings that the checkpoint remembers.
 
     Args:
-        checkpoint: a file, or the name of weights (`flowbench.pretrained`).
+        checkpoint: a file, or named weights (`flowbench.pretrained`) or their name.
         config: a config of conf/model, or changes. Ours and named weights know their model, whose settings it may change; an
             official file needs the whole config.
     """
@@ -84,7 +86,7 @@ def load_model(checkpoint: str | Path, config: DictConfig | None = None) -> tupl
     return model.eval(), settings
 
 
-def _located(checkpoint: str | Path) -> Located:
+def _located(checkpoint: str | Path | Weights) -> Located:
     """The file; of named weights, the log has what they are."""
     located = locate(checkpoint)
     if entry := located.entry:
@@ -105,12 +107,12 @@ def _config_of(entry: Weights, config: DictConfig | None) -> DictConfig:
     return OmegaConf.create(changed)
 
 
-def shipped_weights_for(config: DictConfig | None) -> str:
-    """The name of the shipped weights that serve where no checkpoint is given: those of the model, where one is named.
+def shipped_weights_for(config: DictConfig | None) -> Weights:
+    """The shipped weights that serve where no checkpoint is given: those of the model, where one is named.
 
     Raises FlowBenchError for a model that has none.
     """
-    return shipped_weights(str(config.name)).name if config and TARGET in config else DEFAULT
+    return shipped_weights(str(config.name) if config and TARGET in config else DEFAULT)
 
 
 def _is_size(found: Any) -> bool:

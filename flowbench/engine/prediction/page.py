@@ -67,13 +67,13 @@ def prediction_page(settings: PredictSettings, folder: Path) -> PredictionPage |
     return PredictionPage(folder / "index.html", settings.max_flow) if wanted else None
 
 
-def how_it_was_made(settings: PredictSettings, model: FlowModel, run: Run) -> dict[str, Any]:
+def how_it_was_made(settings: PredictSettings, model: FlowModel, weights: str, run: Run) -> dict[str, Any]:
     """The model, its weights, the settings that differ from their defaults, and the command."""
     changed = {name: getattr(settings, name) for name in _SHOWN}
     defaults = {name: getattr(PredictSettings, name) for name in _SHOWN}
     return {
         "model": model.name,
-        "weights": settings.ckpt,
+        "weights": weights,
         **({} if model.iterations is None else {"iterations": model.iterations}),
         **{name: value for name, value in changed.items() if value != defaults[name]},
         **({"warm start": "true"} if settings.warm_start else {}),
