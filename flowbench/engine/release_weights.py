@@ -24,7 +24,7 @@ from flowbench.engine.run.folder import CONFIG
 from flowbench.engine.run.settings import Settings
 from flowbench.errors import FlowBenchError
 from flowbench.io.atomic import written_aside
-from flowbench.models.base import FlowModel
+from flowbench.models.base import TRAINING_SIZE, FlowModel
 from flowbench.pretrained import sha256_of, weights_folder
 
 _WIDTH = 126
@@ -57,6 +57,8 @@ class ReleaseSettings(Settings):
     def check(self) -> None:
         if not self.ckpt:
             raise FlowBenchError("No checkpoint was given: add ckpt=<file of a training run>.")
+        if self.name and Path(self.name).name != self.name:
+            raise FlowBenchError(f"name={self.name}: a name without folders is needed; to= is the folder.")
 
 
 def release_weights(settings: ReleaseSettings, run: Run) -> Path:
@@ -129,6 +131,7 @@ def _card(
         "licence": said["licence"],
         "trained_on": said["trained_on"],
         "averaged": "current_model_state" in contents,
+        TRAINING_SIZE: plain_settings(contents[SETTINGS]).get(TRAINING_SIZE),
         "steps": sum(stage["steps"] for stage in stages),
         "pairs": sum(stage["pairs"] for stage in stages),
         "hours": round(sum(hours), 2),

@@ -75,6 +75,8 @@ def test_file_and_card_follow_the_training(runs, tmp_path):
         averaged = contents["state_dict"][f"network.{name}"]
         assert torch.equal(tensor, averaged.half() if averaged.is_floating_point() else averaged)
     assert card["averaged"] is True
+    assert card["training_size"] == contents["hyper_parameters"]["training_size"]
+    assert "name=../x: a name without folders" in released(runs, tmp_path, "two", "name=../x").told
 
     again = released(runs, tmp_path, "two")
     assert yaml.safe_load((tmp_path / "lightflow_05.yaml").read_text()) == card

@@ -152,7 +152,8 @@ def test_a_file_that_is_called_like_weights_is_not_guessed_at(tmp_path, monkeypa
 def test_prediction_without_a_checkpoint_says_which_weights_it_uses(tmp_path):
     for name in ("fastflownet", "fastflownet-synthetic"):
         (tmp_path / name).write_text("a file of the user's, which nobody asked for")
-    command = [sys.executable, "-P", "-m", "flowbench", "predict", ROOT / "assets/sintel", "limit=1", "-o", "my flow"]
+    words = (ROOT / "assets/sintel", "limit=1", "cascade=auto", "-o", "my flow")
+    command = [sys.executable, "-P", "-m", "flowbench", "predict", *words]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     card = yaml.safe_load((weights_folder() / "fastflownet.yaml").read_text())

@@ -83,6 +83,8 @@ def load_model(
             f"{f'{held}, to which its weights belong by their names' if held else '<name>'}."
         )
     _load(model, contents, located)
+    if located.entry and _is_size(located.entry.facts.get(TRAINING_SIZE)):
+        model.settings[TRAINING_SIZE] = located.entry.facts[TRAINING_SIZE]
     return model.eval(), settings
 
 
