@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -136,9 +137,13 @@ def find_part(name: str, also: Collection[str] = ()) -> Callable[..., Any]:
         return _imported(current(name))
     if name in also or name in plugin_parts():
         return find_own(name)
+    package = name.partition(".")[0]
+    # Nobody is led to name what cannot be a plug-in.
+    possible = package not in sys.stdlib_module_names and package != "flowbench"
+    remedy = f" If it is of a plug-in that you trust, add plugins={package};" if possible else ""
     raise FlowBenchError(
-        f"The target '{name}' is refused: a checkpoint may only name FlowBench's own models and data. If it is of a plug-in "
-        f"that you trust, add plugins={name.split('.')[0]}; if it is a model that you added yourself, model=<name>."
+        f"The target '{name}' is refused: a checkpoint may only name FlowBench's own models and data.{remedy} "
+        f"{'if' if possible else 'If'} it is a model that you added yourself, model=<name>."
     )
 
 

@@ -97,6 +97,15 @@ def test_nothing_of_today_is_in_a_module_that_has_moved():
     assert set(MOVED.values()) <= modules
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("os.system", False), ("flowbench.schedules.fetch", False), ("theirs.Net", True)]
+)
+def test_a_plug_in_is_suggested_only_where_it_can_be_one(name, told):
+    with pytest.raises(FlowBenchError) as refusal:
+        find_part(name)
+    assert ("add plugins=" in str(refusal.value)) is told
+
+
 @pytest.mark.parametrize("name", sorted(TRAINING))
 def test_a_checkpoint_names_nothing_of_training(name):
     with pytest.raises(FlowBenchError, match="is refused: a checkpoint may only name"):

@@ -21,6 +21,14 @@ def test_what_a_moving_square_hides_and_what_leaves_the_image():
     assert torch.equal(occluded_pixels(everywhere, -everywhere), gone)
 
 
+@pytest.mark.parametrize(("beyond", "occluded"), [(0.01, False), (0.49, False), (0.51, True)])
+def test_the_image_ends_half_a_pixel_beyond_its_outermost_centres(beyond, occluded):
+    flow = torch.tensor([beyond, -beyond]).view(1, 2, 1, 1).expand(1, 2, 20, 30)
+    found = occluded_pixels(flow, -flow)
+    assert not found[:, 1:, :-1].any()
+    assert found[:, 0].all().item() is found[..., -1].all().item() is occluded
+
+
 @pytest.mark.parametrize(
     ("missed", "numbers", "occluded"),
     [
