@@ -58,7 +58,7 @@ def test_resizing_to_one_size():
 
 @pytest.mark.parametrize("size", [[512], [375, 1242], [0, 64], [512, 1024, 3], 512, [512.0, 1024.0], "512"])
 def test_a_size_that_no_network_takes_is_refused(size):
-    with pytest.raises(FlowBenchError, match=r"model\.padder\.size=.*: give \[height, width\] in multiples of 64"):
+    with pytest.raises(FlowBenchError, match=r"The padder's size is .*: give \[height, width\] in multiples of 64"):
         InputResizer(size=size)
 
 
