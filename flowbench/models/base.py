@@ -241,7 +241,9 @@ class FlowModel(pl.LightningModule):
         tiles = chosen_tiles(tile, overlap, self.padder.multiple)
         chosen = self._cascade_for(cascade, size)
         if reuse is not None and (chosen or tiles):
-            raise FlowBenchError("Cascades and tiles start each pair anew: leave warm_start, or cascade and tile, out.")
+            raise FlowBenchError(
+                "A cascade or tiles cannot begin at the flow of the pair before: leave out warm_start, or cascade and tile."
+            )
         image1, image2 = resized_image(image1, size), resized_image(image2, size)
         was_training = self.training
         self.eval()

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 from support.checkpoints import save_ours
+from support.models import short_model
 from support.runs import run_here
 
-import flowbench
 from flowbench.engine.predict import predict
 from flowbench.errors import FlowBenchError
 from flowbench.io import open_frames, read_image
@@ -25,7 +25,7 @@ FRAMES = [NOISE[:, 3 * number : 3 * number + 96].copy() for number in range(5)]
 def predicted(tmp_path_factory):
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("sources")
-    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
+    model = short_model("raft_small", iterations=1).eval()
     words = f"+ckpt={save_ours(model, folder / 'ours.ckpt')}", "device=cpu", f"hydra.run.dir={folder / 'run'}"
     return lambda *more: run_here(predict, "predict", *words, "pictures=false", *more)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from support.checkpoints import save_ours
+from support.models import short_model
 from support.runs import ROOT, run_here
 
-import flowbench
 from flowbench.engine.predict import predict
 from flowbench.engine.prediction.motion import MotionTable
 from flowbench.engine.prediction.predictor import frame_runs
@@ -21,7 +21,7 @@ COUNT = 7
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", None, ["network.eval_iterations=1"])
+    return short_model("raft_small", iterations=1).eval()
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from support.browser import browse, needs_browser
 from support.checkpoints import save_ours
+from support.models import short_model
 from support.runs import ROOT, run, run_here
 
-import flowbench
 from flowbench.engine.predict import predict
 from flowbench.io import read_image, write_image
 
@@ -17,7 +17,7 @@ from flowbench.io import read_image, write_image
 def words(tmp_path_factory):
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("page")
-    model = flowbench.load("raft_small", None, ["network.eval_iterations=1"])
+    model = short_model("raft_small", iterations=1).eval()
     for number in (16, 17, 18):
         frame = read_image(ROOT / "assets" / "sintel" / f"frame_00{number}.png")[220:290, 800:891].copy()
         write_image(folder / "frames" / f"{number}.png", frame)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from support.checkpoints import save_ours
+from support.models import short_model
 from support.runs import ROOT, run_here
 
-import flowbench
 from flowbench.engine.predict import predict
 from flowbench.io import read_flow, read_image, write_image
 
@@ -14,7 +14,7 @@ from flowbench.io import read_flow, read_image, write_image
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    return flowbench.load("raft_small", None, ["network.eval_iterations=2"])
+    return short_model("raft_small", iterations=2).eval()
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_tiles_take_nothing_from_the_pair_before():
     model = short_model("raft_small").eval()
     images = torch.rand(2, 1, 3, 128, 200)
     reuse = model.estimate(*images).reuse
-    with pytest.raises(FlowBenchError, match="start each pair anew"):
+    with pytest.raises(FlowBenchError, match="cannot begin at the flow of the pair before"):
         model.estimate(*images, reuse, tile=128)
     with pytest.raises(FlowBenchError, match="tile=128 starts each pair anew, but warm_start=true"):
         chosen_tiles(128, None, warm_start=True)

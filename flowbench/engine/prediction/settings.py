@@ -50,9 +50,9 @@ class PredictSettings(Settings):
     white: Count | None = None
     """The value of white in 16-bit images of input; 65535 if None."""
     every: Count = 1
-    """Take each so-manieth frame of input only."""
+    """Take every n-th frame of the input only."""
     gap: Count = 1
-    """Pair each frame with the one that comes so many later."""
+    """Pair each frame with the one n frames later."""
     backward: bool = False
     """Predict the flow from each second image to the first, too, and the pixels that are occluded in it."""
     occlusion_relative: Amount = 0.01
